@@ -1,0 +1,36 @@
+#include "messages/config_commands.hpp"
+
+#include <array>
+#include <utility>
+
+namespace custos {
+
+namespace {
+
+constexpr std::array<std::pair<object_kind, std::string_view>, 7> kind_names{{
+    {object_kind::tpm_ca, "tpm-cas"},
+    {object_kind::endorsement_key, "endorsement-keys"},
+    {object_kind::base_image, "base-images"},
+    {object_kind::settings, "settings"},
+    {object_kind::key_provider, "key-providers"},
+    {object_kind::principal, "principals"},
+    {object_kind::host, "hosts"},
+}};
+
+} // namespace
+
+std::string_view to_string(object_kind kind) {
+  for (const auto& [k, name] : kind_names)
+    if (k == kind)
+      return name;
+  return "unknown";
+}
+
+std::optional<object_kind> object_kind_of(std::string_view text) {
+  for (const auto& [k, name] : kind_names)
+    if (name == text)
+      return k;
+  return std::nullopt;
+}
+
+} // namespace custos

@@ -1,0 +1,54 @@
+#pragma once
+// Commands of the ConfigStore's state machine and what it answers. Objects travel as JSON
+// documents; the state machine validates them (cluster/config_codec).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace custos {
+
+/// Kinds of configuration objects; the numbers are stored, append only.
+enum class object_kind : std::uint8_t {
+  tpm_ca = 1,
+  endorsement_key,
+  base_image,
+  settings, ///< one object, named "settings"
+  key_provider,
+  principal,
+  host, ///< host bindings: local to the node, not in the fingerprint
+};
+
+/// As in API paths: "tpm-cas", "endorsement-keys", "base-images", "settings", "key-providers",
+/// "principals", "hosts".
+std::string_view to_string(object_kind kind);
+std::optional<object_kind> object_kind_of(std::string_view text);
+
+enum class config_action : std::uint8_t { put = 1, create, erase };
+
+struct config_command {
+  std::string operation_id; ///< a repeated id is answered with the first outcome; may be empty
+  config_action action = config_action::put;
+  object_kind kind = object_kind::tpm_ca;
+  std::string name;
+  std::string document;                     ///< JSON object; empty for erase
+  std::optional<std::uint64_t> if_revision; ///< the store's revision must be this one
+  std::string actor;                        ///< who asked, for the audit log
+};
+
+struct config_applied {
+  std::uint64_t revision = 0;
+  std::string fingerprint;
+  bool changed = false;
+};
+
+struct get_config_status {};
+struct config_status {
+  std::uint64_t revision = 0;
+  std::string fingerprint;
+  std::string cluster_id;
+  std::string node;
+};
+
+} // namespace custos

@@ -1,0 +1,49 @@
+#pragma once
+// The typed interfaces of all actors, in one place. Every handler may also answer with a caf::error
+// made by to_caf(custos::error).
+
+#include "messages/type_ids.hpp"
+
+namespace custos {
+
+/// The node's ConfigStore. Detached: writes are synced to disk before they are answered.
+using config_store_api = caf::typed_actor<
+    /// Validates and applies one command; publishes the new snapshot before answering.
+    caf::replies_to<config_command>::with<config_applied>,
+    /// Revision, fingerprint, identity.
+    caf::replies_to<get_config_status>::with<config_status>>;
+
+/// Attestation verifier, one per core; each handles one message at a time.
+using verifier_api = caf::typed_actor<
+    /// A fresh nonce and its ticket.
+    caf::replies_to<make_challenge>::with<challenge>,
+    /// EK trust, AK attributes, MakeCredential, AK certificate.
+    caf::replies_to<attestation_key_request>::with<attestation_key_issued>,
+    /// The appraisal; answers with the token or the check that failed.
+    caf::replies_to<evidence>::with<attestation_granted>>;
+
+/// The gatekeeper before the key servers.
+using key_provider_api =
+    caf::typed_actor<caf::replies_to<generate_key>::with<key_released>,
+                     caf::replies_to<decrypt_key>::with<key_released>,
+                     caf::replies_to<list_providers>::with<std::vector<provider_status>>,
+                     // administration, the caller is already authorised:
+                     caf::replies_to<make_client_certificate>::with<client_certificate_made>,
+                     caf::replies_to<create_primary_key>::with<kmip::key_created>,
+                     caf::replies_to<get_peer_certificates>::with<std::vector<peer_certificate>>,
+                     caf::replies_to<get_provider_status>::with<provider_status_report>>;
+
+/// One KMIP connection, or a group of servers: same questions.
+using kmip_api = caf::typed_actor<caf::replies_to<kmip::get_capabilities>::with<kmip::capabilities>,
+                                  caf::replies_to<kmip::get_key>::with<kmip::key_material>,
+                                  caf::replies_to<kmip::encrypt_data>::with<kmip::encrypted_data>,
+                                  caf::replies_to<kmip::decrypt_data>::with<kmip::decrypted_data>,
+                                  caf::replies_to<kmip::get_key_state>::with<kmip::key_state>,
+                                  caf::replies_to<kmip::create_key>::with<kmip::key_created>>;
+
+/// Append-only audit log. Detached: it writes files.
+using audit_api = caf::typed_actor<caf::reacts_to<audit_record>,
+                                   /// Flushes; answered when everything before it is on disk.
+                                   caf::replies_to<drain>::with<drained>>;
+
+} // namespace custos

@@ -1,0 +1,103 @@
+#pragma once
+// What hosts and the Key Provider Service say to each other, decoded. A key itself only ever
+// travels as a JWE (RFC 7516) to the token's transport key.
+
+#include "messages/attestation.hpp"
+#include "messages/bytes.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace custos {
+
+/// Who is asking, as far as the connection tells: judged by the gate, step by step.
+struct key_caller {
+  std::string token;     ///< bearer token, JWS compact; may be empty
+  bytes tls_client_spki; ///< SubjectPublicKeyInfo DER of the TLS client key; may be empty
+  std::string remote;    ///< for the audit log
+};
+
+inline constexpr std::uint32_t kek_bytes_min = 16;
+inline constexpr std::uint32_t kek_bytes_max = 64;
+inline constexpr std::size_t context_bytes_max = 4096;
+inline constexpr std::size_t kek_ciphertext_bytes_max = 16384;
+
+struct generate_key {
+  key_caller caller;
+  std::string provider;
+  std::uint32_t key_bytes = 32;
+  bytes context; ///< additional authenticated data
+};
+
+struct decrypt_key {
+  key_caller caller;
+  std::string provider;
+  bytes ciphertext;
+  bytes context;
+};
+
+struct key_released {
+  bytes ciphertext; ///< self-describing, also the key's id (docs/ciphertext.md)
+  std::string jwe;  ///< compact, the key encrypted to the transport key
+};
+
+struct list_providers {
+  key_caller caller;
+};
+
+struct provider_status {
+  std::string name;
+  std::string health; ///< "ok", "warning", "error"
+  std::string detail;
+};
+
+/// ---- administration of a provider on one node ------------------------------------------------
+
+/// Makes a client key pair on this node; the private key only ever leaves it sealed.
+struct make_client_certificate {
+  std::string provider;
+  bool csr = false; ///< true: a certificate signing request, false: a self-signed certificate
+};
+struct client_certificate_made {
+  std::string pem; ///< certificate or CSR
+  bytes sealed_private_key;
+};
+
+/// Creates and activates an AES-256 primary key on the provider's key server.
+struct create_primary_key {
+  std::string provider;
+  std::string key_name; ///< Name attribute, made unique by the caller
+};
+
+/// What a key server presents now, to be accepted or not.
+struct get_peer_certificates {
+  std::string provider;
+};
+struct peer_certificate {
+  std::string server;
+  std::string pem;   ///< whole presented chain
+  std::string error; ///< why it could not be read; empty if it was
+};
+
+struct get_provider_status {
+  std::string provider;
+};
+struct key_server_status {
+  std::string server;
+  std::string health;               ///< "ok", "error"
+  bool client_trust_server = false; ///< we trust what it presents
+  bool server_trust_client = false; ///< it answered us
+  std::string protocol_version;     ///< "1.4"; empty if unknown
+  std::string detail;
+};
+struct provider_status_report {
+  std::string provider;
+  std::string health;
+  std::string primary_key_state; ///< "Active" ...; empty if unknown
+  std::vector<key_server_status> servers;
+};
+
+} // namespace custos

@@ -1,0 +1,72 @@
+#pragma once
+// What the Key Provider Service asks of the KMIP actors, in our own words. In-process only: some of
+// these carry secrets (crypto::secret_ptr), which have no serialised form.
+
+#include "adapters/crypto/secret_bytes.hpp"
+#include "messages/bytes.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace custos::kmip {
+
+/// Fetch a symmetric key's material (KMIP Get, Raw).
+struct get_key {
+  std::string unique_identifier;
+};
+struct key_material {
+  crypto::secret_ptr key;
+};
+
+/// KMIP Encrypt under a key of the server (1.2+). With 1.4: AES-GCM with `aad`; below: AES-CBC with
+/// PKCS5 padding, `aad` not sent.
+struct encrypt_data {
+  std::string unique_identifier;
+  crypto::secret_ptr plaintext;
+  bytes aad;
+};
+struct encrypted_data {
+  bool gcm = false;
+  bytes iv;
+  bytes ciphertext;
+  bytes tag; ///< 16 bytes with GCM, else empty
+};
+struct decrypt_data {
+  std::string unique_identifier;
+  encrypted_data data;
+  bytes aad;
+};
+struct decrypted_data {
+  crypto::secret_ptr plaintext;
+};
+
+/// What the server is and can, learned at connection (Discover Versions, Query).
+struct get_capabilities {};
+struct capabilities {
+  std::uint32_t version_major = 0;
+  std::uint32_t version_minor = 0;
+  std::vector<std::uint32_t> operations;
+  std::string server_information;
+  [[nodiscard]] bool at_least(std::uint32_t major, std::uint32_t minor) const {
+    return version_major > major || (version_major == major && version_minor >= minor);
+  }
+};
+
+/// State attribute of a key: "Pre-Active", "Active", "Deactivated", "Compromised", "Destroyed", ...
+struct get_key_state {
+  std::string unique_identifier;
+};
+struct key_state {
+  std::string state;
+};
+
+/// Create an AES-256 key (Encrypt | Decrypt) of this Name, then Activate it. Never resent blindly.
+struct create_key {
+  std::string name;
+};
+struct key_created {
+  std::string unique_identifier;
+};
+
+} // namespace custos::kmip

@@ -1,0 +1,58 @@
+#pragma once
+// Small messages of the process itself.
+
+#include "messages/bytes.hpp"
+#include "messages/error.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace caf {
+class event_based_actor;
+}
+
+namespace custos {
+
+/// Asks a verifier for a fresh challenge.
+struct make_challenge {};
+
+/// One line of the audit log: who did what to what, and how it ended. Never holds a secret.
+struct audit_record {
+  std::string actor;   ///< principal, host id, or "anonymous"
+  std::string remote;  ///< address:port
+  std::string action;  ///< "key.generate", "config.put", "attest.token" ...
+  std::string object;  ///< what it was done to
+  std::string outcome; ///< "ok", or the error's name
+  std::string detail;  ///< reason, check, message
+};
+
+/// What an Asio stream tells the actor that owns it. Bytes may hold key material: wiped by whoever
+/// consumed them.
+struct socket_event {
+  enum class what : std::uint8_t { connected, received, closed };
+  what kind = what::closed;
+  std::uint64_t connection = 0;     ///< which attempt: late events of an older one are ignored
+  std::shared_ptr<bytes> data;      ///< received bytes
+  std::optional<error> why;         ///< with closed
+  std::string peer_certificate_pem; ///< with connected
+};
+
+/// Time for whatever the actor does from time to time.
+struct tick {
+  std::uint64_t id = 0;
+};
+
+/// Stop taking new work, answer with `drained` when the last work in hand is done.
+struct drain {};
+struct drained {};
+
+/// Runs in the context of the bridge actor (runtime/bridge).
+struct deferred_call {
+  std::shared_ptr<std::function<void(caf::event_based_actor*)>> run;
+};
+
+} // namespace custos
