@@ -34,12 +34,15 @@ using key_provider_api =
                      caf::replies_to<get_provider_status>::with<provider_status_report>>;
 
 /// One KMIP connection, or a group of servers: same questions.
-using kmip_api = caf::typed_actor<caf::replies_to<kmip::get_capabilities>::with<kmip::capabilities>,
-                                  caf::replies_to<kmip::get_key>::with<kmip::key_material>,
-                                  caf::replies_to<kmip::encrypt_data>::with<kmip::encrypted_data>,
-                                  caf::replies_to<kmip::decrypt_data>::with<kmip::decrypted_data>,
-                                  caf::replies_to<kmip::get_key_state>::with<kmip::key_state>,
-                                  caf::replies_to<kmip::create_key>::with<kmip::key_created>>;
+using kmip_api = caf::typed_actor<
+    caf::replies_to<kmip::get_capabilities>::with<kmip::capabilities>,
+    caf::replies_to<kmip::get_key>::with<kmip::key_material>,
+    caf::replies_to<kmip::encrypt_data>::with<kmip::encrypted_data>,
+    caf::replies_to<kmip::decrypt_data>::with<kmip::decrypted_data>,
+    caf::replies_to<kmip::get_key_state>::with<kmip::key_state>,
+    caf::replies_to<kmip::create_key>::with<kmip::key_created>,
+    /// Never an error: one entry a server.
+    caf::replies_to<kmip::get_server_status>::with<std::vector<key_server_status>>>;
 
 /// Append-only audit log. Detached: it writes files.
 using audit_api = caf::typed_actor<caf::reacts_to<audit_record>,

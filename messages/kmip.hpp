@@ -69,4 +69,8 @@ struct key_created {
   std::string unique_identifier;
 };
 
+/// Asks every server (the connection: its own) how the mutual trust stands, connecting if need be.
+/// Always answered, one key_server_status (messages/keys.hpp) a server, in configured order.
+struct get_server_status {};
+
 } // namespace custos::kmip

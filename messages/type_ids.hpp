@@ -56,7 +56,9 @@
   X(custos::tick)                                                                                  \
   X(custos::drain)                                                                                 \
   X(custos::drained)                                                                               \
-  X(custos::deferred_call)
+  X(custos::deferred_call)                                                                         \
+  X(custos::kmip::get_server_status)                                                               \
+  X(std::vector<custos::key_server_status>)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)
