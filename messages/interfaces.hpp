@@ -46,6 +46,9 @@ using kmip_api = caf::typed_actor<
 
 /// Append-only audit log. Detached: it writes files.
 using audit_api = caf::typed_actor<caf::reacts_to<audit_record>,
+                                   /// Answered when the record is on disk, or with the reason why
+                                   /// it is not: what must not happen unaudited is then not done.
+                                   caf::replies_to<audit_append>::with<audit_appended>,
                                    /// Flushes; answered when everything before it is on disk.
                                    caf::replies_to<drain>::with<drained>>;
 

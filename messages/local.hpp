@@ -30,6 +30,14 @@ struct audit_record {
   std::string detail;  ///< reason, check, message
 };
 
+/// The same, answered only when the record is on disk: for what may not happen unaudited.
+struct audit_append {
+  audit_record record;
+};
+struct audit_appended {
+  std::uint64_t sequence = 0; ///< of the record in the log's chain, from 1
+};
+
 /// What an Asio stream tells the actor that owns it. Bytes may hold key material: wiped by whoever
 /// consumed them.
 struct socket_event {

@@ -58,7 +58,9 @@
   X(custos::drained)                                                                               \
   X(custos::deferred_call)                                                                         \
   X(custos::kmip::get_server_status)                                                               \
-  X(std::vector<custos::key_server_status>)
+  X(std::vector<custos::key_server_status>)                                                        \
+  X(custos::audit_append)                                                                          \
+  X(custos::audit_appended)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

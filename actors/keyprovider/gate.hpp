@@ -1,0 +1,125 @@
+#pragma once
+// The gate before the key servers: six steps, in order; the first that says no is the answer
+// (docs: keys, "The gate"). Pure: configuration and time are passed in, the token check is
+// injected. Not thread-safe: one gate per actor.
+//
+//   check name    step
+//   gate-token    1 the token: signature and claims. Remembered by the token's hash until it
+//   expires gate-binding  2 the token's `cnf` is the key the TLS connection was made with gate-host
+//   3 the host is not quarantined, its endorsement key is still trusted gate-image    3 the base
+//   image it was attested with is still configured, in that version gate-access   4 the provider
+//   exists and its access rule lets this host and image pass gate-rate     5 the host's rate limit
+//   gate-request  6 sizes of key, context, ciphertext
+//
+// Steps 2 to 6 are judged anew for every call, against the present configuration.
+//
+// What "still trusted" means in step 3: a binding of the host, if this node has one, must name the
+// token's endorsement key. That key must be configured by itself, or (unless
+// require_endorsement_keys) TPM CAs must be configured or certificate validation be off: a token
+// does not say which CA vouched, so taking away one CA of several ends tokens only at their `exp`;
+// taking away the last, or quarantining the host, ends them at once.
+
+#include "adapters/crypto/crypto.hpp"
+#include "messages/config.hpp"
+#include "messages/keys.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace custos::keyprovider {
+
+/// Longest token looked at.
+inline constexpr std::size_t token_bytes_max = 8192;
+
+/// What the gate needs of a token that was found good.
+struct token_facts {
+  std::string host;                       ///< `sub`
+  crypto::sha256_digest key_thumbprint{}; ///< `cnf` (RFC 7638, SHA-256)
+  crypto::sha256_digest ek_spki_sha256{}; ///< endorsement key of the host's TPM
+  std::string image;                      ///< base image that matched
+  std::string image_version;
+  std::int64_t expires = 0; ///< `exp`, unix seconds
+};
+
+/// Step 1: everything a token must satisfy on its own (signature by a key of ours, `typ`, `iss`,
+/// `aud`, `nbf`, `exp` ...). `now` in unix seconds.
+using token_check = std::function<result<token_facts>(std::string_view token, std::int64_t now)>;
+
+struct gate_limits {
+  std::size_t verdicts_max = 16384;        ///< remembered tokens
+  std::size_t hosts_max = 65536;           ///< hosts whose rate is counted
+  std::uint32_t calls_per_second_max = 50; ///< sustained, per host
+  std::uint32_t calls_burst_max = 500;     ///< at once after a pause, per host
+};
+
+/// Who may pass: the host, and the key its answers are encrypted to.
+struct grant {
+  std::string host;
+  std::string image;
+  crypto::key transport_key; ///< P-256; the key of the TLS connection, which is the token's `cnf`
+  std::string transport_key_id; ///< its thumbprint, base64url: `kid` of the JWE
+};
+
+class gate {
+public:
+  explicit gate(token_check check, gate_limits limits = {});
+
+  /// Steps 1-6 for a new key. Errors carry the check's name; rate_limited also retry_after_s.
+  result<grant> admit(const generate_key& call, const config_snapshot& config, std::int64_t now);
+  /// Steps 1-6 for a ciphertext.
+  result<grant> admit(const decrypt_key& call, const config_snapshot& config, std::int64_t now);
+  /// Steps 1-3 and 5; then, of all providers, those whose access rule lets the host pass (step 4).
+  struct listing {
+    grant who;
+    std::vector<std::string> providers;
+  };
+  result<listing> admit(const list_providers& call, const config_snapshot& config,
+                        std::int64_t now);
+
+  /// Forgets what step 1 found: after the keys that tokens are verified with changed.
+  void forget_verdicts();
+  [[nodiscard]] std::size_t verdict_count() const { return verdicts_.size(); }
+  [[nodiscard]] std::size_t host_count() const { return buckets_.size(); }
+
+private:
+  struct digest_hash {
+    std::size_t operator()(const crypto::sha256_digest& d) const;
+  };
+  struct verdict {
+    token_facts facts;
+    /// The transport key as parsed last for this token: parsing is slow and always gives the same;
+    /// the binding itself is compared in every call.
+    bytes spki;
+    crypto::key key;
+    crypto::sha256_digest thumbprint{};
+  };
+  struct bucket {
+    std::int64_t updated = 0;
+    std::uint64_t tokens = 0;
+  };
+
+  result<verdict*> check_token(const key_caller& caller, std::int64_t now);
+  result<void> check_binding(const key_caller& caller, verdict& v) const;
+  result<void> check_rate(const std::string& host, std::int64_t now);
+  result<verdict*> checks_before_access(const key_caller& caller, const config_snapshot& config,
+                                        std::int64_t now);
+  result<grant> checks_with_provider(const key_caller& caller, const std::string& provider,
+                                     const config_snapshot& config, std::int64_t now);
+  void make_room_for_verdict(std::int64_t now);
+  bool make_room_for_bucket(std::int64_t now);
+  [[nodiscard]] std::uint64_t refilled(const bucket& b, std::int64_t now) const;
+
+  token_check check_;
+  gate_limits limits_;
+  std::unordered_map<crypto::sha256_digest, verdict, digest_hash> verdicts_;
+  std::deque<crypto::sha256_digest> verdict_order_; ///< oldest first
+  std::unordered_map<std::string, bucket> buckets_;
+  std::int64_t buckets_swept_ = 0;
+};
+
+} // namespace custos::keyprovider

@@ -1,0 +1,62 @@
+#pragma once
+// The Key Provider Service of a node: the gate, the primary key, the ciphertext, the JWE; and the
+// administration of providers on this node. It never blocks: key servers, audit log and peers are
+// asked by message or callback.
+//
+// No release and no refusal leaves before its audit record is on disk: no audit, no key.
+// Errors of generate_key and decrypt_key: those of the gate (error.check "gate-..."), of the
+// ciphertext, `unavailable` with retry_after_s when the key servers or the audit log are away,
+// `forbidden` when the primary key's state does not allow the operation.
+
+#include "actors/keyprovider/gate.hpp"
+#include "adapters/crypto/x509.hpp"
+#include "messages/clock.hpp"
+#include "messages/config_cell.hpp"
+#include "messages/interfaces.hpp"
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace custos::keyprovider {
+
+/// Label under which a provider's client private key is sealed (and must be unsealed):
+/// "key-provider/NAME/client-private-key".
+std::string client_private_key_label(std::string_view provider);
+
+/// Named limits; times in seconds.
+struct key_provider_limits {
+  gate_limits gate;
+  std::size_t calls_in_flight_max = 1024;    ///< beyond it: overloaded
+  std::size_t primary_keys_max = 64;         ///< fetched primary keys held in memory, per provider
+  std::uint32_t primary_key_age_s_max = 900; ///< then fetched again, with its state
+  std::uint32_t primary_key_grace_s_max = 4 * 3600; ///< used so long while no server answers
+  std::uint32_t capabilities_age_s_max = 300;
+  std::uint32_t retry_after_s = 5; ///< told to callers when nothing better is known
+  std::uint32_t audit_timeout_s = 10;
+  std::uint32_t peer_certificates_timeout_s = 15;
+  std::uint32_t client_certificate_life_s = 2U * 365 * 24 * 3600;
+};
+
+/// Everything the service is given; composed in runtime/.
+struct key_provider_dependencies {
+  std::shared_ptr<const config_cell> config;
+  clock_source now;
+  token_check check_token;
+  audit_api audit;
+  /// Starts the KMIP group of a provider; called again when its configuration changed. An error
+  /// (a private key that cannot be unsealed) makes the provider unavailable until it changes.
+  std::function<result<kmip_api>(const key_provider&)> spawn_group;
+  /// Seals a secret under the cluster data key for the given label.
+  std::function<result<sealed_secret>(const crypto::secret_bytes&, std::string_view label)> seal;
+  /// Reads what a key server presents, without trusting it; `done` is called once, on any thread.
+  std::function<void(const key_server&, std::function<void(result<std::string> chain_pem)> done)>
+      fetch_peer_certificates;
+  key_provider_limits limits;
+};
+
+/// Stop it with an exit message; its KMIP groups end with it.
+key_provider_api spawn_key_provider(caf::actor_system& system, key_provider_dependencies given);
+
+} // namespace custos::keyprovider
