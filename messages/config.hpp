@@ -25,8 +25,9 @@ struct tpm_ca {
 /// One trusted endorsement key, by the SHA-256 of its SubjectPublicKeyInfo (DER).
 struct endorsement_key {
   std::string name;
-  bytes spki_sha256;                ///< 32 bytes
-  std::optional<bytes> certificate; ///< DER, as imported, for display
+  bytes spki_sha256;                    ///< 32 bytes
+  std::optional<bytes> certificate;     ///< DER, as imported, for display
+  std::optional<bytes> public_key = {}; ///< SubjectPublicKeyInfo DER, as imported, for display
 };
 
 /// Settings of the Attestation Service; times in seconds, sizes in bytes.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace custos {
 
@@ -49,6 +50,24 @@ struct config_status {
   std::string fingerprint;
   std::string cluster_id;
   std::string node;
+};
+
+/// Reads one object, or all of a kind, as documents (canonical JSON; sealed fields stay sealed).
+struct get_config_object {
+  object_kind kind = object_kind::tpm_ca;
+  std::string name;
+};
+struct list_config_objects {
+  object_kind kind = object_kind::tpm_ca;
+};
+struct config_document {
+  std::string name;
+  std::string document;
+  std::uint64_t revision = 0; ///< of the store when it was read
+};
+struct config_documents {
+  std::vector<config_document> objects; ///< by name
+  std::uint64_t revision = 0;           ///< of the store when they were read
 };
 
 } // namespace custos

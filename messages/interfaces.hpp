@@ -11,7 +11,11 @@ using config_store_api = caf::typed_actor<
     /// Validates and applies one command; publishes the new snapshot before answering.
     caf::replies_to<config_command>::with<config_applied>,
     /// Revision, fingerprint, identity.
-    caf::replies_to<get_config_status>::with<config_status>>;
+    caf::replies_to<get_config_status>::with<config_status>,
+    /// One object's document; errc::not_found.
+    caf::replies_to<get_config_object>::with<config_document>,
+    /// All documents of a kind.
+    caf::replies_to<list_config_objects>::with<config_documents>>;
 
 /// Attestation verifier, one per core; each handles one message at a time.
 using verifier_api = caf::typed_actor<

@@ -60,7 +60,11 @@
   X(custos::kmip::get_server_status)                                                               \
   X(std::vector<custos::key_server_status>)                                                        \
   X(custos::audit_append)                                                                          \
-  X(custos::audit_appended)
+  X(custos::audit_appended)                                                                        \
+  X(custos::get_config_object)                                                                     \
+  X(custos::list_config_objects)                                                                   \
+  X(custos::config_document)                                                                       \
+  X(custos::config_documents)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

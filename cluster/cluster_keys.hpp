@@ -1,0 +1,83 @@
+#pragma once
+// The keys that make nodes one cluster, and the identity of one node. They are the same on every
+// node (but the identity) and lie in the store only sealed.
+
+#include "adapters/crypto/x509.hpp"
+#include "adapters/rocksdb/kv_store.hpp"
+#include "cluster/sealing.hpp"
+
+#include <string>
+#include <vector>
+
+namespace custos::cluster {
+
+inline constexpr crypto::unix_seconds ca_life_s = 10LL * 365 * 24 * 3600;
+inline constexpr crypto::unix_seconds node_certificate_life_s = 397LL * 24 * 3600;
+inline constexpr crypto::unix_seconds client_certificate_life_s = 397LL * 24 * 3600;
+/// Certificates are valid from this long before now: clocks differ.
+inline constexpr crypto::unix_seconds clock_skew_s = 300;
+
+/// Immutable once made; share it by shared_ptr<const cluster_keys>.
+struct cluster_keys {
+  std::string cluster_id;   ///< 32 hex digits, random: names this cluster for ever
+  std::string cluster_name; ///< readable
+  std::string issuer;       ///< `iss` of the tokens, a URL
+  crypto::key ca_key;       ///< P-256; issues certificates of nodes and principals
+  crypto::certificate ca_certificate;
+  crypto::secret_ptr data_key;      ///< 32 bytes: see sealing.hpp
+  crypto::secret_ptr challenge_key; ///< 32 bytes: authenticates challenge tickets
+  crypto::key token_key;            ///< P-256, ES256
+  std::string token_kid;            ///< RFC 7638 thumbprint of token_key
+  /// Issues attestation key certificates. A root of its own, so that no AK certificate is ever
+  /// taken for a client certificate of the cluster.
+  crypto::key ak_ca_key;
+  crypto::certificate ak_ca_certificate;
+};
+
+/// Fresh keys. `cluster_name` 1-64 printable ASCII characters, `issuer` an https URL.
+result<cluster_keys> generate_cluster_keys(std::string cluster_name, std::string issuer,
+                                           crypto::unix_seconds now);
+
+/// All of it as octets (version 1, tagged and length-prefixed), for sealing or encryption only.
+crypto::secret_bytes serialize(const cluster_keys& keys);
+/// errc::unsupported (version), errc::malformed.
+result<cluster_keys> parse_cluster_keys(byte_view octets);
+
+/// Who a node is: its TLS key and the cluster CA's certificate for it. The certificate's CN is
+/// "node:NAME": no principal can have that name.
+struct node_identity {
+  std::string name;
+  crypto::key tls_key;
+  crypto::certificate certificate;
+};
+
+/// What a node certificate is issued for.
+struct node_request {
+  std::string name; ///< an object name (config_codec)
+  std::vector<std::string> dns_names;
+  std::vector<std::string> ip_addresses;
+};
+
+/// Names and addresses are checked: errc::invalid_argument with field.
+result<crypto::certificate> issue_node_certificate(const cluster_keys& keys,
+                                                   const node_request& request,
+                                                   const crypto::key& node_public,
+                                                   crypto::unix_seconds now);
+
+/// "node:NAME".
+std::string node_common_name(std::string_view name);
+
+/// In the store: node/data-key (wrapped), cluster/keys and node/tls-key (sealed), node/identity
+/// (public). Everything written in one batch by whoever calls.
+result<void> add_keys(rocksdb::write_batch& batch, const cluster_keys& keys,
+                      const node_identity& identity, const crypto::secret_bytes& node_key);
+
+struct loaded_keys {
+  cluster_keys keys;
+  node_identity identity;
+};
+/// errc::crypto_failure (field "node_key"): the node key is not the one of this store.
+/// errc::corrupted, errc::unsupported.
+result<loaded_keys> load_keys(const rocksdb::kv_store& store, const crypto::secret_bytes& node_key);
+
+} // namespace custos::cluster
