@@ -1,6 +1,7 @@
 #pragma once
 // Small messages of the process itself.
 
+#include "adapters/crypto/wiped_bytes.hpp"
 #include "messages/bytes.hpp"
 #include "messages/error.hpp"
 
@@ -38,15 +39,14 @@ struct audit_appended {
   std::uint64_t sequence = 0; ///< of the record in the log's chain, from 1
 };
 
-/// What an Asio stream tells the actor that owns it. Bytes may hold key material: wiped by whoever
-/// consumed them.
+/// What an Asio stream tells the actor that owns it. Bytes may hold key material.
 struct socket_event {
   enum class what : std::uint8_t { connected, received, closed };
   what kind = what::closed;
-  std::uint64_t connection = 0;     ///< which attempt: late events of an older one are ignored
-  std::shared_ptr<bytes> data;      ///< received bytes
-  std::optional<error> why;         ///< with closed
-  std::string peer_certificate_pem; ///< with connected
+  std::uint64_t connection = 0; ///< which attempt: late events of an older one are ignored
+  std::shared_ptr<crypto::wiped_bytes> data; ///< with received
+  std::optional<error> why;                  ///< with closed
+  std::string peer_certificate_pem;          ///< with connected
 };
 
 /// Time for whatever the actor does from time to time.
