@@ -48,6 +48,12 @@ using kmip_api = caf::typed_actor<
     /// Never an error: one entry a server.
     caf::replies_to<kmip::get_server_status>::with<std::vector<key_server_status>>>;
 
+/// The coordinator's end of one node or host: keeps the connection, answers within the call's
+/// timeout.
+using host_proxy_api = caf::typed_actor<caf::replies_to<proxied_call>::with<proxied_answer>,
+                                        /// From the proxy's own socket thread.
+                                        caf::reacts_to<proxied_answer>>;
+
 /// Append-only audit log. Detached: it writes files.
 using audit_api = caf::typed_actor<caf::reacts_to<audit_record>,
                                    /// Answered when the record is on disk, or with the reason why

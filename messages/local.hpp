@@ -5,11 +5,13 @@
 #include "messages/bytes.hpp"
 #include "messages/error.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace caf {
@@ -57,6 +59,22 @@ struct tick {
 /// Stop taking new work, answer with `drained` when the last work in hand is done.
 struct drain {};
 struct drained {};
+
+/// One call of the coordinator to a node or host, through its proxy actor.
+struct proxied_call {
+  std::string method;
+  std::string path;
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::chrono::milliseconds timeout{10000};
+};
+/// Its HTTP answer; `failure` only on the way from the socket thread to the proxy.
+struct proxied_answer {
+  std::uint64_t call = 0;
+  unsigned status = 0;
+  std::string body;
+  std::optional<error> failure;
+};
 
 /// Runs in the context of the bridge actor (runtime/bridge).
 struct deferred_call {

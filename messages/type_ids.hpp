@@ -64,7 +64,9 @@
   X(custos::get_config_object)                                                                     \
   X(custos::list_config_objects)                                                                   \
   X(custos::config_document)                                                                       \
-  X(custos::config_documents)
+  X(custos::config_documents)                                                                      \
+  X(custos::proxied_call)                                                                          \
+  X(custos::proxied_answer)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

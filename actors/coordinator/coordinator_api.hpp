@@ -1,0 +1,122 @@
+#pragma once
+// The coordinator's HTTPS API: the part of the vcenter/trusted-infrastructure contract that the
+// main path needs, under /api, and our own under /api/custos/v1. A passthrough: it holds no trust
+// and no secret of its own; a private key that passes is sealed by a node before anything is
+// stored.
+//
+// Thread-safe after construction. Handlers run on socket threads and never block; fan-outs answer
+// later on an actor's thread.
+
+#include "actors/coordinator/contract.hpp"
+#include "actors/coordinator/inventory.hpp"
+#include "actors/gateway/principal.hpp"
+#include "actors/gateway/router.hpp"
+#include "messages/clock.hpp"
+#include "messages/local.hpp"
+
+#include <boost/json/fwd.hpp>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <set>
+
+namespace custos::coordinator {
+
+/// One call of a fan-out; `call.url` is the path at the member.
+struct member_call {
+  member to;
+  http::call call;
+};
+
+struct coordinator_ports {
+  std::shared_ptr<inventory> known;
+  /// Calls every member; `done` gets exactly one outcome each.
+  std::function<void(std::vector<member_call>, std::function<void(target_outcomes)> done)> fan_out;
+  std::function<void(audit_record)> audit;
+  std::function<config_ptr()>
+      principals; ///< who may call, as a snapshot that holds principals only
+  std::vector<crypto::certificate> anchors;
+  clock_source now;
+};
+
+/// How a piece of work ends: JSON of the result (empty: none) and what the members said.
+struct work_result {
+  result<std::string> outcome = std::string();
+  target_outcomes targets;
+};
+using work_done = std::function<void(work_result)>;
+
+class coordinator_api {
+public:
+  explicit coordinator_api(coordinator_ports ports);
+  coordinator_api(const coordinator_api&) = delete;
+  coordinator_api& operator=(const coordinator_api&) = delete;
+  void handle(http::request&& request, const http::responder& respond) const;
+  [[nodiscard]] const gateway::router& routes() const { return router_; }
+
+private:
+  using work = std::function<void(work_done)>;
+  /// What a route of the contract does: `status` is that of the synchronous answer.
+  struct operation {
+    std::string name;    ///< "ti.tac.kms:Providers.create"
+    std::string cluster; ///< whose mutations are serialised; empty: reads
+    unsigned status = 200;
+  };
+
+  void add(std::string method, std::string pattern, gateway::access who, std::string summary,
+           gateway::route_handler h);
+  void add_inventory_routes();
+  void add_endorsement_routes();
+  void add_settings_and_image_routes();
+  void add_provider_routes();
+  void add_provider_trust_routes();
+  void add_service_routes();
+  void add_trusted_cluster_routes();
+  void add_task_routes();
+
+  /// Runs work as a task (?vmw-task=true: 202 and the id at once) or synchronously; one mutation of
+  /// a cluster at a time.
+  void run(const gateway::routed_request& r, const http::responder& respond, operation what,
+           const work& w) const;
+
+  // ---- trust authority clusters: the configuration of their nodes
+  [[nodiscard]] result<std::vector<member>> nodes_of(const gateway::routed_request& r) const;
+  void on_all(const std::vector<member>& members, const http::call& call,
+              std::function<void(target_outcomes)> done) const;
+  /// The first member that answers at all decides; the others are asked only if it does not.
+  void on_one(std::vector<member> members, const http::call& call,
+              std::function<void(result<std::string>)> done) const;
+  void create_object(const std::vector<member>& nodes, const std::string& kind,
+                     const std::string& name, const std::string& document,
+                     const work_done& done) const;
+  void put_object(const std::vector<member>& nodes, const std::string& kind,
+                  const std::string& name, const std::string& document,
+                  const work_done& done) const;
+  void delete_object(const std::vector<member>& nodes, const std::string& kind,
+                     const std::string& name, const work_done& done) const;
+  /// Every object of a kind with its health: OK when all nodes hold the same, else WARNING.
+  struct seen_object {
+    std::string name;
+    std::string document;
+    bool agreed = true;
+  };
+  void read_objects(const std::vector<member>& nodes, const std::string& kind,
+                    std::function<void(result<std::vector<seen_object>>)> done) const;
+  /// Reads a provider's document, lets `change` edit it, writes it to all nodes.
+  void edit_object(const std::vector<member>& nodes, const std::string& kind,
+                   const std::string& name,
+                   std::function<result<void>(boost::json::object&)> change,
+                   const work_done& done) const;
+
+  // ---- trusted clusters
+  void apply_desired(const std::string& cluster, const work_done& done) const;
+  [[nodiscard]] result<std::string> services_document(const desired_services& desired) const;
+
+  coordinator_ports ports_;
+  gateway::router router_;
+  mutable std::mutex mutex_; ///< guards busy_ and tasks_
+  mutable std::set<std::string> busy_;
+  mutable std::deque<task> tasks_;
+};
+
+} // namespace custos::coordinator
