@@ -1,0 +1,116 @@
+// The members that documents have, for people and tools; held to the readers by a test.
+
+#include "cluster/config_codec.hpp"
+
+namespace custos::cluster {
+
+namespace {
+
+using fields = std::vector<field_description>;
+
+const fields& tpm_ca_fields() {
+  static const fields list{
+      {"/certificates", "array of 1-32 PEM certificates, each a CA certificate", true},
+  };
+  return list;
+}
+
+const fields& endorsement_key_fields() {
+  static const fields list{
+      {"/public_key", "PEM public key; exactly one of the three", false},
+      {"/certificate", "PEM certificate; exactly one of the three", false},
+      {"/spki_sha256", "64 hex digits; exactly one of the three", false},
+  };
+  return list;
+}
+
+const fields& settings_fields() {
+  static const fields list{
+      {"/require_endorsement_keys", "true or false, default false", false},
+      {"/require_certificate_validation", "true or false, default true", false},
+      {"/allow_sha1", "true or false, default false", false},
+      {"/challenge_life_s", "integer, 5-3600, default 60", false},
+      {"/token_life_s", "integer, 60-604800, default 28800", false},
+      {"/ak_certificate_life_s", "integer, 3600-31622400, default 2592000", false},
+      {"/evidence_bytes_max", "integer, 65536-16777216, default 4194304", false},
+      {"/event_log_bytes_max", "integer, 16384 to evidence_bytes_max, default 2097152", false},
+      {"/events_max", "integer, 16-65536, default 16384", false},
+  };
+  return list;
+}
+
+const fields& base_image_fields() {
+  static const fields list{
+      {"/version", "string, 1-128 bytes", true},
+      {"/bank", "\"sha256\" (default), \"sha384\" or \"sha512\"", false},
+      {"/pcrs", "array of 1-24 policies, one a PCR, at least one not ignored", true},
+      {"/pcrs/*/pcr", "integer, 0-23, but not 16 or 23", true},
+      {"/pcrs/*/form", "\"exact\", \"ordered\", \"set\" or \"ignored\"", true},
+      {"/pcrs/*/values", "with form exact: array of 1-1024 hex digests of the bank", false},
+      {"/pcrs/*/events", "with form ordered or set: array of up to 16384 events", false},
+      {"/pcrs/*/events/*/type", "integer, the TCG event type", true},
+      {"/pcrs/*/events/*/digest", "hex digest of the bank", true},
+      {"/pcrs/*/events/*/hint", "string, up to 512 bytes", false},
+  };
+  return list;
+}
+
+const fields& key_provider_fields() {
+  static const fields list{
+      {"/primary_key_id", "string, up to 256 bytes; empty until there is a primary key", false},
+      {"/mode", "\"auto\" (default), \"local\" or \"remote\"", false},
+      {"/servers", "array of 1-16 servers with different names", true},
+      {"/servers/*/name", "1-128 characters of A-Z a-z 0-9 . _ -", true},
+      {"/servers/*/host", "host name or IP address", true},
+      {"/servers/*/port", "integer, 1-65535, default 5696", false},
+      {"/client_certificate", "PEM certificates, the client's own first", false},
+      {"/sealed_client_private_key", "base64url, sealed by a node of the cluster", false},
+      {"/trusted_peer_certificates", "array of up to 32 PEM certificates", false},
+      {"/username", "string, up to 256 bytes", false},
+      {"/sealed_password", "base64url, sealed by a node of the cluster; with username", false},
+      {"/timeout_ms", "integer, 100-60000, default 5000", false},
+      {"/legacy_ciphers", "true or false, default false", false},
+      {"/access", "object; leaving it out excludes nobody", false},
+      {"/access/images", "array of up to 4096 names of base images", false},
+      {"/access/hosts", "array of up to 4096 host ids", false},
+  };
+  return list;
+}
+
+const fields& principal_fields() {
+  static const fields list{{"/role", "\"administrator\" or \"auditor\"", true}};
+  return list;
+}
+
+const fields& host_fields() {
+  static const fields list{
+      {"/ek_spki_sha256", "64 hex digits", true},
+      {"/quarantined", "true or false, default false", false},
+  };
+  return list;
+}
+
+} // namespace
+
+const std::vector<field_description>& fields_of(object_kind kind) {
+  switch (kind) {
+  case object_kind::tpm_ca:
+    return tpm_ca_fields();
+  case object_kind::endorsement_key:
+    return endorsement_key_fields();
+  case object_kind::base_image:
+    return base_image_fields();
+  case object_kind::settings:
+    return settings_fields();
+  case object_kind::key_provider:
+    return key_provider_fields();
+  case object_kind::principal:
+    return principal_fields();
+  case object_kind::host:
+    return host_fields();
+  }
+  static const fields none;
+  return none;
+}
+
+} // namespace custos::cluster
