@@ -66,7 +66,8 @@
   X(custos::config_document)                                                                       \
   X(custos::config_documents)                                                                      \
   X(custos::proxied_call)                                                                          \
-  X(custos::proxied_answer)
+  X(custos::proxied_answer)                                                                        \
+  X(custos::peer_certificate)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

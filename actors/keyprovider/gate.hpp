@@ -29,6 +29,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace custos::keyprovider {
@@ -69,18 +70,21 @@ class gate {
 public:
   explicit gate(token_check check, gate_limits limits = {});
 
-  /// Steps 1-6 for a new key. Errors carry the check's name; rate_limited also retry_after_s.
-  result<grant> admit(const generate_key& call, const config_snapshot& config, std::int64_t now);
+  /// Steps 1-6 for a new key; `config` is never null. Errors carry the check's name; rate_limited
+  /// also retry_after_s.
+  result<grant> admit(const generate_key& call, const config_ptr& config, std::int64_t now);
   /// Steps 1-6 for a ciphertext.
-  result<grant> admit(const decrypt_key& call, const config_snapshot& config, std::int64_t now);
+  result<grant> admit(const decrypt_key& call, const config_ptr& config, std::int64_t now);
   /// Steps 1-3 and 5; then, of all providers, those whose access rule lets the host pass (step 4).
   struct listing {
     grant who;
     std::vector<std::string> providers;
   };
-  result<listing> admit(const list_providers& call, const config_snapshot& config,
-                        std::int64_t now);
+  result<listing> admit(const list_providers& call, const config_ptr& config, std::int64_t now);
 
+  /// The host a token found good by step 1 names, for the audit log; empty if it was not found
+  /// good.
+  [[nodiscard]] std::string host_of(const key_caller& caller, std::int64_t now) const;
   /// Forgets what step 1 found: after the keys that tokens are verified with changed.
   void forget_verdicts();
   [[nodiscard]] std::size_t verdict_count() const { return verdicts_.size(); }
@@ -105,12 +109,13 @@ private:
 
   result<verdict*> check_token(const key_caller& caller, std::int64_t now);
   result<void> check_binding(const key_caller& caller, verdict& v) const;
+  bool ek_listed(const crypto::sha256_digest& ek, const config_ptr& config);
   result<void> check_rate(const std::string& host, std::int64_t now);
-  result<verdict*> checks_before_access(const key_caller& caller, const config_snapshot& config,
+  result<verdict*> checks_before_access(const key_caller& caller, const config_ptr& config,
                                         std::int64_t now);
   result<grant> checks_with_provider(const key_caller& caller, const std::string& provider,
-                                     const config_snapshot& config, std::int64_t now);
-  void make_room_for_verdict(std::int64_t now);
+                                     const config_ptr& config, std::int64_t now);
+  void drop_old_verdicts(std::int64_t now);
   bool make_room_for_bucket(std::int64_t now);
   [[nodiscard]] std::uint64_t refilled(const bucket& b, std::int64_t now) const;
 
@@ -120,6 +125,9 @@ private:
   std::deque<crypto::sha256_digest> verdict_order_; ///< oldest first
   std::unordered_map<std::string, bucket> buckets_;
   std::int64_t buckets_swept_ = 0;
+  /// The endorsement keys of one snapshot, held so that its address stays its own.
+  config_ptr indexed_;
+  std::unordered_set<crypto::sha256_digest, digest_hash> listed_;
 };
 
 } // namespace custos::keyprovider

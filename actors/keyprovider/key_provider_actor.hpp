@@ -8,8 +8,9 @@
 // ciphertext, `unavailable` with retry_after_s when the key servers or the audit log are away,
 // `forbidden` when the primary key's state does not allow the operation.
 
+#include "actors/keyprovider/administration.hpp"
 #include "actors/keyprovider/gate.hpp"
-#include "adapters/crypto/x509.hpp"
+#include "actors/keyprovider/peer_certificates_actor.hpp"
 #include "messages/clock.hpp"
 #include "messages/config_cell.hpp"
 #include "messages/interfaces.hpp"
@@ -20,10 +21,6 @@
 #include <vector>
 
 namespace custos::keyprovider {
-
-/// Label under which a provider's client private key is sealed (and must be unsealed):
-/// "key-provider/NAME/client-private-key".
-std::string client_private_key_label(std::string_view provider);
 
 /// Named limits; times in seconds.
 struct key_provider_limits {
@@ -48,11 +45,8 @@ struct key_provider_dependencies {
   /// Starts the KMIP group of a provider; called again when its configuration changed. An error
   /// (a private key that cannot be unsealed) makes the provider unavailable until it changes.
   std::function<result<kmip_api>(const key_provider&)> spawn_group;
-  /// Seals a secret under the cluster data key for the given label.
-  std::function<result<sealed_secret>(const crypto::secret_bytes&, std::string_view label)> seal;
-  /// Reads what a key server presents, without trusting it; `done` is called once, on any thread.
-  std::function<void(const key_server&, std::function<void(result<std::string> chain_pem)> done)>
-      fetch_peer_certificates;
+  seal_function seal;
+  peer_certificates_reader read_peer_certificates;
   key_provider_limits limits;
 };
 

@@ -1,0 +1,290 @@
+#include "actors/keyprovider/gate.hpp"
+
+#include "actors/keyprovider/ciphertext.hpp"
+#include "adapters/jose/jose.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace custos::keyprovider {
+
+namespace {
+
+/// Largest SubjectPublicKeyInfo looked at; one of P-256 has 91 bytes.
+constexpr std::size_t spki_bytes_max = 512;
+
+error refusal(errc code, std::string_view check, std::string message) {
+  auto e = make_error(code, std::move(message));
+  e.check = check;
+  return e;
+}
+
+const host_binding* binding_of(const config_snapshot& config, const std::string& host) {
+  const auto found = config.hosts.find(host);
+  return found == config.hosts.end() ? nullptr : &found->second;
+}
+
+/// Step 3, first half (see the header for what "still" means).
+result<void> check_host(const token_facts& facts, const config_snapshot& config, bool ek_listed) {
+  constexpr std::string_view check = "gate-host";
+  if (const auto* binding = binding_of(config, facts.host)) {
+    if (binding->quarantined)
+      return refusal(errc::forbidden, check, "the host is quarantined");
+    if (!crypto::equal(binding->ek_spki_sha256, facts.ek_spki_sha256))
+      return refusal(errc::forbidden, check,
+                     "the host is bound to another endorsement key than the token's");
+  }
+  if (ek_listed)
+    return {};
+  if (config.settings.require_endorsement_keys)
+    return refusal(errc::forbidden, check,
+                   "the host's endorsement key is not among the trusted ones any more");
+  if (config.settings.require_certificate_validation && config.tpm_cas.empty())
+    return refusal(errc::forbidden, check,
+                   "no TPM CA is trusted any more, and the host's endorsement key is not listed");
+  return {};
+}
+
+/// Step 3, second half.
+result<void> check_image(const token_facts& facts, const config_snapshot& config) {
+  const auto found = config.base_images.find(facts.image);
+  if (found == config.base_images.end())
+    return refusal(errc::forbidden, "gate-image",
+                   "the base image the host was attested with is not configured any more; attest "
+                   "again");
+  if (found->second.version != facts.image_version)
+    return refusal(errc::forbidden, "gate-image",
+                   "the base image was changed since the host was attested; attest again");
+  return {};
+}
+
+bool named(const std::vector<std::string>& list, const std::string& name) {
+  return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
+}
+
+bool lets_pass(const access_rule& rule, const token_facts& facts) {
+  return named(rule.images, facts.image) && named(rule.hosts, facts.host);
+}
+
+/// Step 4. A provider that is not there and one that is not allowed are not told apart: whoever may
+/// not use a provider does not learn that it exists.
+result<void> check_access(const token_facts& facts, const std::string& provider,
+                          const config_snapshot& config) {
+  const auto found = config.key_providers.find(provider);
+  if (found == config.key_providers.end() || !lets_pass(found->second.access, facts))
+    return refusal(errc::forbidden, "gate-access",
+                   "there is no provider of that name that this host and image may use");
+  return {};
+}
+
+error bad_size(errc code, std::string field, std::string message) {
+  auto e = refusal(code, "gate-request", std::move(message));
+  e.field = std::move(field);
+  return e;
+}
+
+result<void> check_context_size(const bytes& context) {
+  if (context.size() > context_bytes_max)
+    return bad_size(errc::too_large, "context",
+                    "a context has at most " + std::to_string(context_bytes_max) + " bytes");
+  return {};
+}
+
+} // namespace
+
+gate::gate(token_check check, gate_limits limits) : check_(std::move(check)), limits_(limits) {}
+
+std::size_t gate::digest_hash::operator()(const crypto::sha256_digest& d) const {
+  // The key is a SHA-256 already: any part of it is as good a hash as can be had.
+  std::size_t h = 0;
+  std::memcpy(&h, d.data(), sizeof h);
+  return h;
+}
+
+/// Entry and order stay in step: what expired goes when it is the oldest, or when room is needed.
+void gate::drop_old_verdicts(std::int64_t now) {
+  while (!verdict_order_.empty()) {
+    const auto oldest = verdicts_.find(verdict_order_.front());
+    if (oldest->second.facts.expires > now && verdicts_.size() < limits_.verdicts_max)
+      return;
+    verdicts_.erase(oldest);
+    verdict_order_.pop_front();
+  }
+}
+
+result<gate::verdict*> gate::check_token(const key_caller& caller, std::int64_t now) {
+  constexpr std::string_view check = "gate-token";
+  if (caller.token.empty())
+    return refusal(errc::unauthenticated, check, "a bearer token is needed");
+  if (caller.token.size() > token_bytes_max)
+    return refusal(errc::token_invalid, check, "the token is too long");
+  const auto id = crypto::sha256(as_bytes(caller.token));
+  if (const auto known = verdicts_.find(id);
+      known != verdicts_.end() && known->second.facts.expires > now)
+    return &known->second;
+  auto facts = check_(caller.token, now);
+  if (!facts) {
+    auto e = std::move(facts).failure();
+    if (!e.check.empty())
+      e.message = e.check + ": " + e.message;
+    e.check = check;
+    return e;
+  }
+  if (facts->expires <= now)
+    return refusal(errc::token_invalid, check, "the token has expired");
+  // An expired verdict of this very token, should its check have found it good again, is replaced.
+  if (verdicts_.find(id) == verdicts_.end()) {
+    drop_old_verdicts(now);
+    verdict_order_.push_back(id);
+  }
+  auto& place = verdicts_[id];
+  place = verdict{*std::move(facts), {}, {}, {}};
+  return &place;
+}
+
+result<void> gate::check_binding(const key_caller& caller, verdict& v) const {
+  constexpr std::string_view check = "gate-binding";
+  if (caller.tls_client_spki.empty())
+    return refusal(errc::token_invalid, check,
+                   "the connection was made without a client key; use the token's key");
+  if (caller.tls_client_spki.size() > spki_bytes_max)
+    return refusal(errc::token_invalid, check, "the connection's client key is not of P-256");
+  if (!v.key || v.spki != caller.tls_client_spki) {
+    auto key = crypto::public_key_from_spki(caller.tls_client_spki);
+    if (!key || key->type() != crypto::key_type::p256)
+      return refusal(errc::token_invalid, check, "the connection's client key is not of P-256");
+    const auto thumbprint = jose::thumbprint_digest(*key);
+    if (!thumbprint || thumbprint->size() != v.thumbprint.size())
+      return refusal(errc::token_invalid, check, "the connection's client key cannot be read");
+    v.spki = caller.tls_client_spki;
+    v.key = *std::move(key);
+    std::copy(thumbprint->begin(), thumbprint->end(), v.thumbprint.begin());
+  }
+  if (!crypto::equal(v.thumbprint, v.facts.key_thumbprint))
+    return refusal(errc::token_invalid, check,
+                   "the token belongs to another key than the connection was made with");
+  return {};
+}
+
+std::uint64_t gate::refilled(const bucket& b, std::int64_t now) const {
+  if (now <= b.updated) // a clock set back gives nothing
+    return b.tokens;
+  const auto elapsed = static_cast<std::uint64_t>(now - b.updated);
+  // Compared before multiplying, so that a leap of the clock cannot overflow.
+  const std::uint64_t missing = limits_.calls_burst_max - b.tokens;
+  if (limits_.calls_per_second_max == 0)
+    return b.tokens;
+  if (elapsed > missing / limits_.calls_per_second_max)
+    return limits_.calls_burst_max;
+  return b.tokens + elapsed * limits_.calls_per_second_max;
+}
+
+bool gate::make_room_for_bucket(std::int64_t now) {
+  if (buckets_.size() < limits_.hosts_max)
+    return true;
+  if (now == buckets_swept_) // at most one sweep a second, however many strangers call
+    return false;
+  buckets_swept_ = now;
+  // A full bucket says the same as none.
+  std::erase_if(buckets_, [&](const auto& entry) {
+    return refilled(entry.second, now) >= limits_.calls_burst_max;
+  });
+  return buckets_.size() < limits_.hosts_max;
+}
+
+result<void> gate::check_rate(const std::string& host, std::int64_t now) {
+  auto found = buckets_.find(host);
+  if (found == buckets_.end() && make_room_for_bucket(now))
+    found = buckets_.emplace(host, bucket{now, limits_.calls_burst_max}).first;
+  if (found != buckets_.end()) {
+    auto& b = found->second;
+    b.tokens = refilled(b, now);
+    b.updated = std::max(b.updated, now);
+    if (b.tokens > 0) {
+      --b.tokens;
+      return {};
+    }
+  }
+  auto e = refusal(errc::rate_limited, "gate-rate", "too many calls of this host");
+  e.retry_after_s = 1;
+  return e;
+}
+
+bool gate::ek_listed(const crypto::sha256_digest& ek, const config_ptr& config) {
+  if (indexed_ != config) {
+    indexed_ = config;
+    listed_.clear();
+    for (const auto& [name, key] : config->endorsement_keys) {
+      crypto::sha256_digest digest{};
+      if (key.spki_sha256.size() != digest.size())
+        continue;
+      std::copy(key.spki_sha256.begin(), key.spki_sha256.end(), digest.begin());
+      listed_.insert(digest);
+    }
+  }
+  return listed_.find(ek) != listed_.end();
+}
+
+result<gate::verdict*> gate::checks_before_access(const key_caller& caller,
+                                                  const config_ptr& config, std::int64_t now) {
+  CUSTOS_TRY(verdict * v, check_token(caller, now));
+  CUSTOS_CHECK(check_binding(caller, *v));
+  CUSTOS_CHECK(check_host(v->facts, *config, ek_listed(v->facts.ek_spki_sha256, config)));
+  CUSTOS_CHECK(check_image(v->facts, *config));
+  return v;
+}
+
+result<grant> gate::checks_with_provider(const key_caller& caller, const std::string& provider,
+                                         const config_ptr& config, std::int64_t now) {
+  CUSTOS_TRY(verdict * v, checks_before_access(caller, config, now));
+  CUSTOS_CHECK(check_access(v->facts, provider, *config));
+  CUSTOS_CHECK(check_rate(v->facts.host, now));
+  return grant{v->facts.host, v->facts.image, v->key, crypto::base64url(v->thumbprint)};
+}
+
+result<grant> gate::admit(const generate_key& call, const config_ptr& config, std::int64_t now) {
+  CUSTOS_TRY(grant who, checks_with_provider(call.caller, call.provider, config, now));
+  if (call.key_bytes < kek_bytes_min || call.key_bytes > kek_bytes_max)
+    return bad_size(errc::invalid_argument, "key_bytes", "a key has 16 to 64 bytes");
+  CUSTOS_CHECK(check_context_size(call.context));
+  return who;
+}
+
+result<grant> gate::admit(const decrypt_key& call, const config_ptr& config, std::int64_t now) {
+  CUSTOS_TRY(grant who, checks_with_provider(call.caller, call.provider, config, now));
+  if (call.ciphertext.empty())
+    return bad_size(errc::invalid_argument, "ciphertext", "a ciphertext is needed");
+  if (call.ciphertext.size() > kek_ciphertext_bytes_max)
+    return bad_size(errc::too_large, "ciphertext",
+                    "a ciphertext has at most " + std::to_string(kek_ciphertext_bytes_max) +
+                        " bytes");
+  CUSTOS_CHECK(check_context_size(call.context));
+  return who;
+}
+
+result<gate::listing> gate::admit(const list_providers& call, const config_ptr& config,
+                                  std::int64_t now) {
+  CUSTOS_TRY(verdict * v, checks_before_access(call.caller, config, now));
+  CUSTOS_CHECK(check_rate(v->facts.host, now));
+  listing out;
+  out.who = grant{v->facts.host, v->facts.image, v->key, crypto::base64url(v->thumbprint)};
+  for (const auto& [name, provider] : config->key_providers)
+    if (lets_pass(provider.access, v->facts))
+      out.providers.push_back(name);
+  return out;
+}
+
+std::string gate::host_of(const key_caller& caller, std::int64_t now) const {
+  if (caller.token.empty() || caller.token.size() > token_bytes_max)
+    return {};
+  const auto known = verdicts_.find(crypto::sha256(as_bytes(caller.token)));
+  return known == verdicts_.end() || known->second.facts.expires <= now ? std::string()
+                                                                        : known->second.facts.host;
+}
+
+void gate::forget_verdicts() {
+  verdicts_.clear();
+  verdict_order_.clear();
+}
+
+} // namespace custos::keyprovider
