@@ -2,6 +2,7 @@
 // A TLS client connection that carries octets: for protocols of their own, as KMIP. Asio and
 // OpenSSL stay behind this header.
 //
+// The io_pool must outlive its streams.
 // Threads: callbacks run on threads of the io_pool, never two at once for one stream, and must not
 // block; methods may be called from any thread. After `closed` no callback follows.
 
