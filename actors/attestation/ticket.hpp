@@ -1,0 +1,55 @@
+#pragma once
+// Challenges without server state: the ticket carries nonce and expiry under a MAC of the cluster's
+// challenge key, so that any node accepts a ticket of any other. Layout before base64url:
+// version(1) || expires(8, big-endian, unix seconds) || nonce(32) || HMAC-SHA-256(32).
+
+#include "adapters/crypto/crypto.hpp"
+#include "messages/attestation.hpp"
+
+#include <array>
+#include <deque>
+#include <unordered_map>
+
+namespace custos::attestation {
+
+inline constexpr std::size_t nonce_bytes = 32;
+using nonce_value = std::array<std::uint8_t, nonce_bytes>;
+
+/// A fresh challenge that expires `life_s` after `now`.
+challenge make_ticket(byte_view challenge_key, std::int64_t now, std::uint32_t life_s);
+
+struct ticket {
+  nonce_value nonce{};
+  std::int64_t expires = 0;
+};
+/// Authentic and unexpired, or error.check "ticket-invalid" / "ticket-expired".
+result<ticket> check_ticket(byte_view challenge_key, std::string_view text, std::int64_t now);
+
+/// Which tickets were used on this node. Each ticket goes to one verifier (by its hash), so this
+/// needs no lock. Not thread-safe.
+class used_tickets {
+public:
+  explicit used_tickets(std::size_t tickets_max = 1U << 18U) : max_(tickets_max) {}
+  /// error.check "ticket-replayed"; errc::overloaded when the memory is full of unexpired tickets:
+  /// forgetting one would allow a replay.
+  result<void> use(const ticket& t, std::int64_t now);
+  [[nodiscard]] std::size_t size() const { return seen_.size(); }
+
+private:
+  struct nonce_hash {
+    std::size_t operator()(const nonce_value& n) const;
+  };
+  std::size_t max_;
+  std::unordered_map<nonce_value, std::int64_t, nonce_hash> seen_;
+  std::deque<nonce_value> order_;
+};
+
+/// Which of `n` verifiers a ticket belongs to.
+std::size_t verifier_of(std::string_view ticket_text, std::size_t n);
+
+/// What extraData of the quote must be: SHA-256("custos-attest-v1" || nonce || thumbprint), the
+/// thumbprint being the transport key's (RFC 7638, 32 octets): the quote is for this challenge and
+/// for the key that will receive secrets, so it cannot be relayed to another.
+crypto::sha256_digest quote_binding(byte_view nonce, byte_view transport_thumbprint);
+
+} // namespace custos::attestation
