@@ -1,0 +1,160 @@
+#include "adapters/rocksdb/kv_store.hpp"
+
+#include "adapters/rocksdb/limits.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+namespace custos::rocksdb {
+
+namespace {
+
+namespace rdb = ::rocksdb;
+
+// A configuration of megabytes, written seldom: memory and files before throughput.
+constexpr std::size_t write_buffer_bytes = 1U << 20U;
+constexpr std::size_t block_cache_bytes = 1U << 20U;
+constexpr std::size_t log_file_bytes_max = 256U << 10U;
+constexpr std::uint64_t wal_bytes_max = 8U << 20U;
+constexpr int open_files_max = 32;
+
+error failure_of(const rdb::Status& status, std::string_view doing) {
+  const auto message = std::string(doing) + ": " + status.ToString();
+  if (status.IsCorruption())
+    return make_error(errc::corrupted, message);
+  return make_error(errc::storage_failure, message);
+}
+
+rdb::Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+rdb::Slice slice(const bytes& octets) {
+  return slice(as_text(octets));
+}
+
+rdb::Options options_for(bool create) {
+  rdb::Options o;
+  o.create_if_missing = create;
+  o.error_if_exists = create;
+  o.paranoid_checks = true;
+  // Only an unfinished last record may be missing after a crash: it was never acknowledged. Any
+  // other damage of the log is an error, never a silent step back to an older state.
+  o.wal_recovery_mode = rdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  o.track_and_verify_wals_in_manifest = true;
+  // Uncompressed, so that a test can look for secrets in the files.
+  o.compression = rdb::kNoCompression;
+  o.write_buffer_size = write_buffer_bytes;
+  o.max_write_buffer_number = 2;
+  o.max_total_wal_size = wal_bytes_max;
+  o.max_open_files = open_files_max;
+  o.max_background_jobs = 1;
+  o.max_file_opening_threads = 1;
+  o.max_log_file_size = log_file_bytes_max;
+  o.keep_log_file_num = 2;
+  o.info_log_level = rdb::InfoLogLevel::WARN_LEVEL;
+  o.stats_dump_period_sec = 0;
+  o.stats_persist_period_sec = 0;
+  rdb::BlockBasedTableOptions table;
+  table.block_cache = rdb::NewLRUCache(block_cache_bytes, 0);
+  table.cache_index_and_filter_blocks = true;
+  table.checksum = rdb::ChecksumType::kXXH3;
+  o.table_factory.reset(rdb::NewBlockBasedTableFactory(table));
+  return o;
+}
+
+class rocksdb_store final : public kv_store {
+public:
+  explicit rocksdb_store(std::unique_ptr<rdb::DB> db) : db_(std::move(db)) {}
+
+  result<std::optional<bytes>> get(std::string_view key) const override {
+    CUSTOS_CHECK(check_key(key));
+    rdb::PinnableSlice value;
+    const auto status = db_->Get(reading(), db_->DefaultColumnFamily(), slice(key), &value);
+    if (status.IsNotFound())
+      return std::optional<bytes>{};
+    if (!status.ok())
+      return failure_of(status, "reading " + std::string(key));
+    return std::optional<bytes>{to_bytes(value.ToStringView())};
+  }
+
+  result<std::vector<kv_entry>> scan(std::string_view prefix) const override {
+    std::vector<kv_entry> out;
+    // An iterator sees the store as of its creation.
+    const std::unique_ptr<rdb::Iterator> i(db_->NewIterator(reading()));
+    for (i->Seek(slice(prefix)); i->Valid() && i->key().starts_with(slice(prefix)); i->Next()) {
+      if (out.size() == scan_entries_max)
+        return too_many_entries(prefix);
+      out.push_back({i->key().ToString(), to_bytes(i->value().ToStringView())});
+    }
+    // An iterator that met damage is just as invalid as one that came to the end.
+    if (!i->status().ok())
+      return failure_of(i->status(), "reading " + std::string(prefix));
+    return out;
+  }
+
+  result<void> write(const write_batch& batch) override {
+    CUSTOS_CHECK(check_batch(batch));
+    rdb::WriteBatch changes;
+    for (const auto& change : batch.changes()) {
+      const auto status = change.value ? changes.Put(slice(change.key), slice(*change.value))
+                                       : changes.Delete(slice(change.key));
+      if (!status.ok())
+        return failure_of(status, "collecting changes");
+    }
+    rdb::WriteOptions synced;
+    synced.sync = true;
+    const auto status = db_->Write(synced, &changes);
+    if (!status.ok())
+      return failure_of(status, "writing");
+    return {};
+  }
+
+private:
+  static rdb::ReadOptions reading() {
+    rdb::ReadOptions o;
+    o.verify_checksums = true;
+    return o;
+  }
+
+  std::unique_ptr<rdb::DB> db_;
+};
+
+/// RocksDB says "lock" for both: its file lock, and its own table of open stores.
+bool is_locked(const rdb::Status& status) {
+  const auto text = status.ToString();
+  return status.IsIOError() && text.find("lock") != std::string::npos;
+}
+
+result<std::shared_ptr<kv_store>> open_checked(const std::filesystem::path& directory,
+                                               const open_options& options) {
+  std::error_code failed;
+  const bool there = std::filesystem::exists(directory / "CURRENT", failed);
+  if (failed)
+    return make_error(errc::storage_failure,
+                      "looking at " + directory.string() + ": " + failed.message());
+  if (!there && !options.create)
+    return make_error(errc::not_found, "there is no store in " + directory.string());
+  rdb::DB* opened = nullptr;
+  const auto status = rdb::DB::Open(options_for(!there), directory.string(), &opened);
+  std::unique_ptr<rdb::DB> db(opened);
+  if (!status.ok() && is_locked(status))
+    return make_error(errc::unavailable, "another process has " + directory.string() + " open");
+  if (!status.ok())
+    return failure_of(status, "opening " + directory.string());
+  return std::shared_ptr<kv_store>(std::make_shared<rocksdb_store>(std::move(db)));
+}
+
+} // namespace
+
+result<std::shared_ptr<kv_store>> open_store(const std::filesystem::path& directory,
+                                             const open_options& options) {
+  try {
+    return open_checked(directory, options);
+  } catch (const std::exception& e) { // RocksDB throws when threads cannot be made
+    return make_error(errc::storage_failure, "opening " + directory.string() + ": " + e.what());
+  }
+}
+
+} // namespace custos::rocksdb

@@ -1,0 +1,192 @@
+#include "adapters/rocksdb/kv_store.hpp"
+
+#include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
+
+#include <functional>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace custos::rocksdb {
+
+namespace {
+
+using custos::test::temporary_directory;
+
+std::shared_ptr<kv_store> opened(const std::filesystem::path& directory, bool create = false) {
+  auto store = open_store(directory, {create});
+  EXPECT_TRUE(store.ok()) << (store.ok() ? "" : store.failure().message);
+  return store.ok() ? *store : nullptr;
+}
+
+void put(kv_store& store, const std::string& key, std::string_view value) {
+  write_batch batch;
+  batch.put(key, value);
+  ASSERT_TRUE(store.write(batch).ok());
+}
+
+std::string text_at(const kv_store& store, std::string_view key) {
+  const auto value = store.get(key);
+  if (!value)
+    return "error: " + std::string(to_string(value.failure().code));
+  return *value ? std::string(as_text(**value)) : "nothing";
+}
+
+std::filesystem::path file_ending(const std::filesystem::path& directory,
+                                  const std::string& extension) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    if (entry.path().extension() == extension && entry.file_size() > 0)
+      return entry.path();
+  ADD_FAILURE() << "no " << extension << " file";
+  return {};
+}
+
+void flip_byte(const std::filesystem::path& file, std::string_view near) {
+  auto content = custos::test::file_content(file);
+  const auto at = content.find(near);
+  ASSERT_NE(at, std::string::npos);
+  content[at] = static_cast<char>(content[at] ^ 1);
+  custos::test::write_file(file, content);
+}
+
+/// Both stores must behave alike.
+class any_store : public testing::TestWithParam<bool> {
+protected:
+  any_store() : store(GetParam() ? opened(directory.path() / "db", true) : make_memory_store()) {}
+  temporary_directory directory;
+  std::shared_ptr<kv_store> store;
+};
+
+} // namespace
+
+TEST_P(any_store, gives_back_what_was_put) {
+  put(*store, "a", "1");
+  put(*store, "a", "2");
+  put(*store, "b", std::string_view("\0x", 2));
+  EXPECT_EQ(text_at(*store, "a"), "2");
+  EXPECT_EQ(text_at(*store, "b"), std::string_view("\0x", 2));
+  EXPECT_EQ(text_at(*store, "c"), "nothing");
+}
+
+TEST_P(any_store, applies_a_batch_in_order) {
+  write_batch batch;
+  batch.put("a", "1");
+  batch.erase("a");
+  batch.erase("never");
+  batch.put("b", "1");
+  batch.put("b", "2");
+  ASSERT_TRUE(store->write(batch).ok());
+  EXPECT_EQ(text_at(*store, "a"), "nothing");
+  EXPECT_EQ(text_at(*store, "b"), "2");
+}
+
+TEST_P(any_store, scans_a_prefix_in_order) {
+  for (const auto* key : {"p/b", "p/a", "p", "p0", "o/z", "q/a"})
+    put(*store, key, key);
+  const auto found = store->scan("p/");
+  ASSERT_TRUE(found.ok());
+  ASSERT_EQ(found->size(), 2U);
+  EXPECT_EQ((*found)[0].key, "p/a");
+  EXPECT_EQ((*found)[1].key, "p/b");
+  EXPECT_EQ(as_text((*found)[1].value), "p/b");
+  EXPECT_EQ(store->scan("")->size(), 6U);
+  EXPECT_TRUE(store->scan("x")->empty());
+}
+
+TEST_P(any_store, refuses_bad_keys_and_large_values_whole) {
+  write_batch batch;
+  batch.put("good", "1");
+  batch.put("", "1");
+  EXPECT_EQ(store->write(batch).failure().code, errc::invalid_argument);
+  EXPECT_EQ(text_at(*store, "good"), "nothing");
+  EXPECT_EQ(store->get(std::string(key_bytes_max + 1, 'k')).failure().code, errc::too_large);
+  write_batch large;
+  large.put("good", "1");
+  large.put("large", bytes(value_bytes_max + 1));
+  EXPECT_EQ(store->write(large).failure().code, errc::too_large);
+  EXPECT_EQ(text_at(*store, "good"), "nothing");
+}
+
+INSTANTIATE_TEST_SUITE_P(kv_store, any_store, testing::Values(false, true),
+                         [](const auto& chosen) { return chosen.param ? "disk" : "memory"; });
+
+TEST(rocksdb_store, is_there_after_reopening) {
+  const temporary_directory d;
+  put(*opened(d.path() / "db", true), "a", "1");
+  const auto again = opened(d.path() / "db");
+  EXPECT_EQ(text_at(*again, "a"), "1");
+}
+
+TEST(rocksdb_store, is_not_made_by_accident) {
+  const temporary_directory d;
+  EXPECT_EQ(open_store(d.path() / "db").failure().code, errc::not_found);
+  EXPECT_FALSE(std::filesystem::exists(d.path() / "db"));
+}
+
+TEST(rocksdb_store, opens_once) {
+  const temporary_directory d;
+  const auto first = opened(d.path() / "db", true);
+  EXPECT_EQ(open_store(d.path() / "db").failure().code, errc::unavailable);
+}
+
+/// What was acknowledged is there after a process died without closing anything.
+TEST(rocksdb_store, survives_sudden_death) {
+  const temporary_directory d;
+  const auto child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto store = open_store(d.path() / "db", {true});
+    write_batch batch;
+    batch.put("a", "acknowledged");
+    _exit(store.ok() && (*store)->write(batch).ok() ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(text_at(*opened(d.path() / "db"), "a"), "acknowledged");
+}
+
+TEST(rocksdb_store, an_unfinished_last_record_is_dropped) {
+  const temporary_directory d;
+  {
+    const auto store = opened(d.path() / "db", true);
+    put(*store, "a", "first-value");
+    put(*store, "b", "last-value");
+  }
+  const auto log = file_ending(d.path() / "db", ".log");
+  std::filesystem::resize_file(log, custos::test::file_content(log).find("last-value") + 3);
+  const auto store = opened(d.path() / "db");
+  EXPECT_EQ(text_at(*store, "a"), "first-value");
+  EXPECT_EQ(text_at(*store, "b"), "nothing");
+}
+
+TEST(rocksdb_store, damage_in_the_log_is_an_error) {
+  const temporary_directory d;
+  {
+    const auto store = opened(d.path() / "db", true);
+    put(*store, "a", "first-value");
+    put(*store, "b", "last-value");
+  }
+  flip_byte(file_ending(d.path() / "db", ".log"), "first-value");
+  const auto store = open_store(d.path() / "db");
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.failure().code, errc::corrupted);
+}
+
+TEST(rocksdb_store, damage_in_a_table_is_an_error) {
+  const temporary_directory d;
+  {
+    const auto store = opened(d.path() / "db", true);
+    put(*store, "a", "first-value");
+  }
+  opened(d.path() / "db"); // recovery writes the log into a table
+  flip_byte(file_ending(d.path() / "db", ".sst"), "first-value");
+  const auto store = open_store(d.path() / "db");
+  if (!store) {
+    EXPECT_EQ(store.failure().code, errc::corrupted);
+    return;
+  }
+  EXPECT_EQ(text_at(**store, "a"), "error: corrupted");
+  EXPECT_EQ((*store)->scan("a").failure().code, errc::corrupted);
+}
+
+} // namespace custos::rocksdb
