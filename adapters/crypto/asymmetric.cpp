@@ -35,7 +35,8 @@ result<bytes> sign(const key& k, hash_alg alg, byte_view message) {
   return out;
 }
 
-bool verify(const key& k, hash_alg alg, byte_view message, byte_view signature, int rsa_padding) {
+bool verify(const key& k, hash_alg alg, byte_view message, byte_view signature, int rsa_padding,
+            int salt = RSA_PSS_SALTLEN_AUTO) {
   static thread_local const md_ctx_ptr context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* key_context = nullptr;
   bool ok = k && context && EVP_MD_CTX_reset(context.get()) == 1 &&
@@ -44,7 +45,7 @@ bool verify(const key& k, hash_alg alg, byte_view message, byte_view signature, 
   if (ok && rsa_padding != 0)
     ok = EVP_PKEY_CTX_set_rsa_padding(key_context, rsa_padding) == 1;
   if (ok && rsa_padding == RSA_PKCS1_PSS_PADDING)
-    ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, RSA_PSS_SALTLEN_AUTO) == 1;
+    ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, salt) == 1;
   ok = ok && EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
                               message.size()) == 1;
   ERR_clear_error();
@@ -96,8 +97,11 @@ bool rsassa_verify(const key& k, hash_alg alg, byte_view message, byte_view sign
   return k.type() == key_type::rsa && verify(k, alg, message, signature, RSA_PKCS1_PADDING);
 }
 
-bool rsapss_verify(const key& k, hash_alg alg, byte_view message, byte_view signature) {
-  return k.type() == key_type::rsa && verify(k, alg, message, signature, RSA_PKCS1_PSS_PADDING);
+bool rsapss_verify(const key& k, hash_alg alg, byte_view message, byte_view signature,
+                   pss_salt salt) {
+  return k.type() == key_type::rsa &&
+         verify(k, alg, message, signature, RSA_PKCS1_PSS_PADDING,
+                salt == pss_salt::any ? RSA_PSS_SALTLEN_AUTO : RSA_PSS_SALTLEN_DIGEST);
 }
 
 result<bytes> rsassa_sign(const key& k, hash_alg alg, byte_view message) {

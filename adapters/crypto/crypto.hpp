@@ -122,6 +122,11 @@ struct ec_point {
   bytes x, y;
 };
 result<ec_point> ec_point_of(const key& k);
+/// Modulus and public exponent of an RSA key, big-endian without leading zeros.
+struct rsa_numbers {
+  bytes modulus, exponent;
+};
+result<rsa_numbers> rsa_numbers_of(const key& k);
 
 /// ECDSA signature as r || s, each of field size (RFC 7518, 3.4).
 result<bytes> ecdsa_sign(const key& k, hash_alg alg, byte_view message);
@@ -129,8 +134,12 @@ result<bytes> ecdsa_sign(const key& k, hash_alg alg, byte_view message);
 bool ecdsa_verify(const key& k, hash_alg alg, byte_view message, byte_view r_s);
 /// RSASSA-PKCS1-v1_5 (RFC 8017, 8.2).
 bool rsassa_verify(const key& k, hash_alg alg, byte_view message, byte_view signature);
-/// RSASSA-PSS, MGF1 with the same hash, any salt length (RFC 8017, 8.1).
-bool rsapss_verify(const key& k, hash_alg alg, byte_view message, byte_view signature);
+/// Length of the salt of an RSASSA-PSS signature: whatever it carries (TPMs use the longest that
+/// fits), or exactly the digest's (RFC 7518, 3.5).
+enum class pss_salt : std::uint8_t { any, digest_size };
+/// RSASSA-PSS, MGF1 with the same hash (RFC 8017, 8.1).
+bool rsapss_verify(const key& k, hash_alg alg, byte_view message, byte_view signature,
+                   pss_salt salt = pss_salt::any);
 result<bytes> rsassa_sign(const key& k, hash_alg alg, byte_view message);
 /// RSAES-OAEP, hash and MGF1 `alg`, with label as given, terminating zero included by the caller.
 result<bytes> rsa_oaep_encrypt(const key& k, hash_alg alg, byte_view label, byte_view plaintext);

@@ -119,6 +119,10 @@ result<key> generate_rsa(unsigned bits) {
 result<key> private_key_from_pkcs8(byte_view der) {
   const unsigned char* p = der.data();
   EVP_PKEY* handle = d2i_AutoPrivateKey(nullptr, &p, static_cast<long>(der.size()));
+  if (handle != nullptr && p != der.data() + der.size()) {
+    EVP_PKEY_free(handle);
+    return make_error(errc::malformed, "private key (PKCS#8): bytes behind the key");
+  }
   return checked(handle, "private key (PKCS#8)");
 }
 
@@ -186,6 +190,23 @@ result<key> ec_public_key(key_type curve, byte_view x, byte_view y) {
                                        point.size()) != 1)
     return openssl_error(errc::crypto_failure, "EC public key");
   return from_params("EC", builder.get(), "EC public key");
+}
+
+result<rsa_numbers> rsa_numbers_of(const key& k) {
+  if (k.type() != key_type::rsa)
+    return make_error(errc::unsupported, "expected an RSA key");
+  const auto number = [&](const char* name) -> result<bytes> {
+    BIGNUM* raw = nullptr;
+    if (EVP_PKEY_get_bn_param(k.handle(), name, &raw) != 1)
+      return openssl_error(errc::crypto_failure, "RSA numbers");
+    const bn_ptr value(raw);
+    bytes out(static_cast<std::size_t>(BN_num_bytes(value.get())));
+    BN_bn2bin(value.get(), out.data());
+    return out;
+  };
+  CUSTOS_TRY(auto n, number(OSSL_PKEY_PARAM_RSA_N));
+  CUSTOS_TRY(auto e, number(OSSL_PKEY_PARAM_RSA_E));
+  return rsa_numbers{std::move(n), std::move(e)};
 }
 
 result<ec_point> ec_point_of(const key& k) {

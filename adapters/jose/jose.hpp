@@ -40,9 +40,9 @@ boost::json::object jwk_of(const crypto::key& key, std::string_view kid, std::st
                            std::string_view alg = {});
 
 /// The public key of a JWK: EC on P-256 or P-384 (the point must be on the curve), or RSA of 2048
-/// to 4096 bits. Private members, symmetric keys, x5c and unknown curves are refused; `kid`, `use`,
-/// `alg` and `key_ops` are judged by the caller. errc::malformed, errc::invalid_argument or
-/// errc::unsupported.
+/// to 4096 bits. Private and symmetric members and unknown curves are refused; `kid`, `use`, `alg`
+/// and `key_ops` are judged by the caller; other members are ignored (RFC 7517, 4).
+/// errc::malformed, errc::invalid_argument or errc::unsupported.
 result<crypto::key> key_of_jwk(std::string_view json);
 
 /// One published key.
@@ -79,8 +79,8 @@ struct verified {
 /// Verifies a JWS in compact form. The algorithm is the one of the trusted key named by `kid`; the
 /// token's `alg` must agree with it. `typ` must be present and equal, without regard to case and to
 /// a leading "application/" (RFC 7515, 4.1.9). Rules, by error.check: jws-size, jws-form,
-/// jws-header, jws-critical (crit), jws-embedded-key (jwk, jku, x5u, x5c, x5t, x5t#S256),
-/// jws-algorithm, jws-kid, jws-type, jws-signature.
+/// jws-header, jws-critical (crit, b64), jws-embedded-key (jwk, jku, x5u, x5c), jws-algorithm,
+/// jws-kid (two trusted keys of one id are none), jws-type, jws-signature.
 result<verified> verify_compact(std::string_view jws, std::span<const trusted_key> keys,
                                 std::string_view typ);
 
@@ -93,7 +93,8 @@ result<std::string> encrypt_ecdh_es_a256kw(const crypto::key& recipient_p256, st
 
 /// Opens the above. Exactly these algorithms are accepted; the ephemeral key must be on P-256
 /// (RFC 7518, 6.2; invalid-curve attack); crit and zip are refused. Rules, by error.check:
-/// jwe-size, jwe-form, jwe-header, jwe-critical, jwe-algorithm, jwe-ephemeral-key, jwe-decryption.
+/// jwe-size, jwe-form, jwe-header, jwe-critical, jwe-embedded-key, jwe-algorithm,
+/// jwe-ephemeral-key, jwe-decryption.
 /// Which part of the decryption failed is not said.
 result<crypto::secret_bytes> decrypt_ecdh_es_a256kw(const crypto::key& recipient_private,
                                                     std::string_view jwe);
