@@ -1,0 +1,193 @@
+#include "actors/attestation/image_match.hpp"
+
+#include "adapters/eventlog/event_types.hpp"
+
+#include <algorithm>
+
+namespace custos::attestation {
+
+namespace {
+
+mismatch fail(const char* check, std::uint32_t pcr, std::optional<std::uint32_t> event,
+              std::string message) {
+  mismatch m;
+  m.why = make_error(errc::attestation_failed, std::move(message));
+  m.why.check = check;
+  m.why.pcr = pcr;
+  m.why.event = event;
+  return m;
+}
+
+std::string event_text(const eventlog::event& e, byte_view digest) {
+  return eventlog::type_text(e.type) + " '" + eventlog::describe(e) + "' with digest " +
+         crypto::hex(digest);
+}
+
+std::string event_text(const image_event& e) {
+  return eventlog::type_text(e.type) + " '" + e.hint + "' with digest " + crypto::hex(e.digest);
+}
+
+bool same(const eventlog::event& found, byte_view digest, const image_event& expected) {
+  // The type is not measured: it may not decide alone, but a log that renames an event lies.
+  return found.type == expected.type &&
+         std::equal(digest.begin(), digest.end(), expected.digest.begin(), expected.digest.end());
+}
+
+/// Goes through the measured events of one PCR.
+class pcr_matcher {
+public:
+  pcr_matcher(const base_image& image, const pcr_policy& policy, const eventlog::parsed_log& log,
+              std::size_t bank)
+      : image_(image), policy_(policy), log_(log), bank_(bank) {}
+
+  std::optional<mismatch> match(std::size_t& matched) const {
+    std::size_t next = 0;
+    for (const auto& e : log_.events) {
+      if (e.pcr != policy_.pcr || e.type == eventlog::event_type::no_action)
+        continue;
+      const auto digest = log_.digest(e, bank_);
+      if (policy_.form == pcr_form::ordered) {
+        if (next == policy_.events.size())
+          return refuse(e, digest, "no further event");
+        if (!same(e, digest, policy_.events[next]))
+          return refuse(e, digest, event_text(policy_.events[next]));
+        ++next;
+      } else if (std::none_of(policy_.events.begin(), policy_.events.end(),
+                              [&](const image_event& x) { return same(e, digest, x); })) {
+        return refuse(e, digest, "one of its events");
+      }
+      ++matched;
+    }
+    if (policy_.form == pcr_form::ordered && next != policy_.events.size())
+      return fail("base-image", policy_.pcr, std::nullopt,
+                  where() + " expects " + event_text(policy_.events[next]) +
+                      ", but the log ends before it");
+    return std::nullopt;
+  }
+
+private:
+  [[nodiscard]] std::string where() const {
+    return "base image " + image_.name + " " + image_.version + ", PCR " +
+           std::to_string(policy_.pcr) + ":";
+  }
+  [[nodiscard]] mismatch refuse(const eventlog::event& e, byte_view digest,
+                                const std::string& expected) const {
+    return fail("base-image", policy_.pcr, e.index,
+                where() + " expected " + expected + ", found " + event_text(e, digest));
+  }
+
+  const base_image& image_;
+  const pcr_policy& policy_;
+  const eventlog::parsed_log& log_;
+  std::size_t bank_;
+};
+
+bool is_among(byte_view value, const std::vector<bytes>& values) {
+  return std::any_of(values.begin(), values.end(), [&](const bytes& v) {
+    return std::equal(v.begin(), v.end(), value.begin(), value.end());
+  });
+}
+
+/// Check 13 for one PCR: what the log claims is what the TPM signed. A PCR with no events must have
+/// its reset value, or be judged by its value alone.
+std::optional<mismatch> check_replay(const pcr_policy& policy, const quoted_bank& quoted,
+                                     const eventlog::replayed_bank& replayed) {
+  const auto value = quoted.values[policy.pcr];
+  const bool has_events = ((replayed.touched >> policy.pcr) & 1U) != 0;
+  if (policy.form == pcr_form::exact && !has_events)
+    return std::nullopt;
+  const auto claimed = replayed.value(policy.pcr);
+  if (std::equal(claimed.begin(), claimed.end(), value.begin(), value.end()))
+    return std::nullopt;
+  return fail("event-log-replay", policy.pcr, std::nullopt,
+              "the event log does not lead to the quoted value of PCR " +
+                  std::to_string(policy.pcr) + " in bank " +
+                  std::string(crypto::to_string(quoted.alg)));
+}
+
+/// Check 14 for the PCRs the image uses.
+std::optional<mismatch> check_data(std::uint32_t used, const quoted_bank& quoted,
+                                   const eventlog::parsed_log& log) {
+  for (const auto& e : log.events) {
+    if (e.pcr >= eventlog::pcrs_max || ((used >> e.pcr) & 1U) == 0 ||
+        !eventlog::data_is_hashed(e.type))
+      continue;
+    if (auto measured = eventlog::measured_data(log, e, quoted.alg); !measured) {
+      mismatch m = fail("event-data", e.pcr, e.index, measured.failure().message);
+      return m;
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+result<crypto::hash_alg> bank_of(const base_image& image) {
+  return crypto::hash_alg_of(image.bank);
+}
+
+std::uint32_t pcrs_of(const base_image& image) {
+  std::uint32_t mask = 0;
+  for (const auto& p : image.pcrs)
+    mask |= 1U << p.pcr;
+  return mask;
+}
+
+std::optional<mismatch> match_image(const base_image& image, const quoted_bank& quoted,
+                                    const eventlog::parsed_log& log,
+                                    const eventlog::replayed_bank& replayed) {
+  const auto bank = log.bank_index(quoted.alg);
+  if (!bank)
+    return fail("pcr-bank", 0, std::nullopt, "the event log has no bank " + image.bank);
+  for (const auto& policy : image.pcrs)
+    if (auto m = check_replay(policy, quoted, replayed))
+      return m;
+  if (auto m = check_data(pcrs_of(image), quoted, log))
+    return m;
+  std::size_t matched = 0;
+  std::optional<mismatch> first;
+  for (const auto& policy : image.pcrs) {
+    std::optional<mismatch> m;
+    if (policy.form == pcr_form::exact && !is_among(quoted.values[policy.pcr], policy.values))
+      m = fail("base-image", policy.pcr, std::nullopt,
+               "base image " + image.name + " " + image.version + ": PCR " +
+                   std::to_string(policy.pcr) + " has the value " +
+                   crypto::hex(quoted.values[policy.pcr]) + ", which is none of the accepted ones");
+    else if (policy.form == pcr_form::ordered || policy.form == pcr_form::set)
+      m = pcr_matcher(image, policy, log, *bank).match(matched);
+    // All PCRs are gone through even after a difference: the image that shares most is the nearest.
+    if (m && !first)
+      first = std::move(m);
+  }
+  if (first)
+    first->matched_events = matched;
+  return first;
+}
+
+result<base_image> image_from_log(const eventlog::parsed_log& log, crypto::hash_alg bank,
+                                  std::uint32_t pcrs, std::string name, std::string version) {
+  const auto index = log.bank_index(bank);
+  if (!index)
+    return field_error(errc::invalid_argument, "bank",
+                       "the event log has no bank " + std::string(crypto::to_string(bank)));
+  base_image image;
+  image.name = std::move(name);
+  image.version = std::move(version);
+  image.bank = crypto::to_string(bank);
+  for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr) {
+    if (((pcrs >> pcr) & 1U) == 0)
+      continue;
+    pcr_policy policy;
+    policy.pcr = pcr;
+    for (const auto& e : log.events)
+      if (e.pcr == pcr && e.type != eventlog::event_type::no_action)
+        policy.events.push_back({e.type, to_bytes(log.digest(e, *index)), eventlog::describe(e)});
+    if (!policy.events.empty())
+      image.pcrs.push_back(std::move(policy));
+  }
+  if (image.pcrs.empty())
+    return make_error(errc::invalid_argument, "the event log has no events in the PCRs asked for");
+  return image;
+}
+
+} // namespace custos::attestation

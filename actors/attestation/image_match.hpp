@@ -1,0 +1,45 @@
+#pragma once
+// Does what was booted match an approved base image? Decided by digests; every measured event of a
+// PCR that an image judges must be accounted for by it. Pure.
+
+#include "adapters/eventlog/eventlog.hpp"
+#include "messages/config.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace custos::attestation {
+
+/// One bank of the quote: authenticated values, by PCR.
+struct quoted_bank {
+  crypto::hash_alg alg = crypto::hash_alg::sha256;
+  std::uint32_t mask = 0; ///< PCRs that are in the signed selection
+  std::array<byte_view, eventlog::pcrs_max> values{};
+};
+
+/// The bank an image's digests are of.
+result<crypto::hash_alg> bank_of(const base_image& image);
+
+/// PCRs the image names, in any form.
+std::uint32_t pcrs_of(const base_image& image);
+
+/// Nothing if the image matches; else why not (check "event-log-replay", "event-data" or
+/// "base-image", with pcr and event) and how far it matched, to find the nearest.
+struct mismatch {
+  error why;
+  std::size_t matched_events = 0;
+};
+std::optional<mismatch> match_image(const base_image& image, const quoted_bank& quoted,
+                                    const eventlog::parsed_log& log,
+                                    const eventlog::replayed_bank& replayed);
+
+/// Makes a base image from a log: ordered form for each PCR of `pcrs` that has events.
+result<base_image> image_from_log(const eventlog::parsed_log& log, crypto::hash_alg bank,
+                                  std::uint32_t pcrs, std::string name, std::string version);
+
+/// PCRs judged by default: firmware, its configuration, boot loader, kernel, Secure Boot, MOK.
+inline constexpr std::uint32_t default_pcrs = 0x43FF; // 0-9 and 14
+
+} // namespace custos::attestation
