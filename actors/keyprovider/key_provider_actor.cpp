@@ -77,6 +77,15 @@ config_ptr key_provider_actor::present_config() {
   return config;
 }
 
+gate& key_provider_actor::present_gate() {
+  if (given_.token_keys_generation)
+    if (const auto present = given_.token_keys_generation(); present != token_keys_seen_) {
+      token_keys_seen_ = present;
+      gate_.forget_verdicts();
+    }
+  return gate_;
+}
+
 /// The session of a provider of the snapshot applied last, begun when it is first needed.
 result<session_ptr> key_provider_actor::session_of(const std::string& name) {
   if (const auto known = sessions_.find(name); known != sessions_.end())

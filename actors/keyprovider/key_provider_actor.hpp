@@ -41,6 +41,9 @@ struct key_provider_dependencies {
   std::shared_ptr<const config_cell> config;
   clock_source now;
   token_check check_token;
+  /// Changes whenever a key that tokens are verified with was taken away: the gate then forgets the
+  /// tokens it found good. May be empty.
+  std::function<std::uint64_t()> token_keys_generation;
   audit_api audit;
   /// Starts the KMIP group of a provider; called again when its configuration changed. An error
   /// (a private key that cannot be unsealed) makes the provider unavailable until it changes.

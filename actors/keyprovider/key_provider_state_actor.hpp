@@ -45,6 +45,9 @@ private:
   result<session_ptr> session_of(const std::string& name);
   void forget_group(const caf::actor_addr& gone);
 
+  /// The gate, without what it remembers of tokens whose key was taken away.
+  gate& present_gate();
+
   // Answers: nothing leaves before it is on record.
   void put_on_record(audit_record record, std::function<void(bool on_record)> then);
   /// `told` is what the host learns, `why` what the audit log learns.
@@ -81,6 +84,7 @@ private:
   config_reader config_;
   config_ptr applied_; ///< the snapshot that sessions_ agree with
   gate gate_;
+  std::uint64_t token_keys_seen_ = 0;
   std::map<std::string, session_ptr> sessions_;
   std::unordered_set<job_ptr> in_flight_;
 };

@@ -119,7 +119,7 @@ bool key_provider_actor::pass(const job_ptr& j, const Call& call, std::string ac
   j->remote = call.caller.remote;
   j->provider = call.provider;
   j->config = present_config();
-  auto granted = gate_.admit(call, j->config, now);
+  auto granted = present_gate().admit(call, j->config, now);
   j->actor = actor_name(gate_.host_of(call.caller, now));
   if (!granted) {
     refuse(j, std::move(granted).failure());
@@ -296,7 +296,7 @@ void key_provider_actor::open(const job_ptr& j, const crypto::secret_bytes& fres
 
 caf::result<std::vector<provider_status>> key_provider_actor::on_list(const list_providers& call) {
   const auto now = given_.now();
-  auto listed = gate_.admit(call, present_config(), now);
+  auto listed = present_gate().admit(call, present_config(), now);
   if (listed) {
     std::vector<provider_status> out;
     for (const auto& provider : listed->providers) {

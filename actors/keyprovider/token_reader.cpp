@@ -1,0 +1,29 @@
+#include "actors/keyprovider/token_reader.hpp"
+
+#include "actors/attestation/token.hpp"
+
+#include <utility>
+
+namespace custos::keyprovider {
+
+token_check tokens_of(std::string issuer, token_keys keys) {
+  return [issuer = std::move(issuer),
+          keys = std::move(keys)](std::string_view token, std::int64_t now) -> result<token_facts> {
+    const auto present = keys();
+    attestation::token_expectation expected;
+    expected.keys = *present;
+    expected.issuer = issuer;
+    expected.audience = attestation::key_audience;
+    CUSTOS_TRY(auto claims, attestation::read_token(token, expected, now));
+    token_facts facts;
+    facts.host = std::move(claims.host);
+    facts.key_thumbprint = claims.key_thumbprint;
+    facts.ek_spki_sha256 = claims.ek_spki_sha256;
+    facts.image = std::move(claims.image);
+    facts.image_version = std::move(claims.image_version);
+    facts.expires = claims.expires;
+    return facts;
+  };
+}
+
+} // namespace custos::keyprovider
