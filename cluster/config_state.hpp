@@ -43,9 +43,22 @@ struct remembered_operation {
   config_applied outcome;
 };
 
+/// What a command comes to, before anything has changed.
+struct planned_change {
+  object_kind kind = object_kind::tpm_ca;
+  std::string name;
+  /// The object is written (`object`) or erased (no object). False: nothing of it changes.
+  bool writes = false;
+  object_ptr object;
+  config_applied outcome;
+  /// Set if the command is to be remembered.
+  std::shared_ptr<const remembered_operation> operation;
+  bool repeated = false; ///< the outcome is from memory
+};
+
 struct transition;
 
-/// Cheap to copy: everything large is shared. Thread rule: as a value.
+/// Cheap to copy: everything large is shared until it is changed. Thread rule: as a value.
 class config_state {
 public:
   /// Revision 0: default settings, nothing else.
@@ -61,10 +74,14 @@ public:
     return operations_;
   }
 
-  /// Applies one command. Errors, and then nothing has changed: revision_conflict (if_revision is
-  /// not the present revision), already_exists (create), not_found (erase), invalid_argument
-  /// (names, documents, an operation id used for another command), too_large (limits), forbidden (a
-  /// host bound to another endorsement key; erase it first).
+  /// Judges one command. Errors: revision_conflict (if_revision is not the present revision),
+  /// already_exists (create), not_found (erase), invalid_argument (names, documents, an operation
+  /// id used for another command), too_large (limits), forbidden (a host bound to another
+  /// endorsement key: erase it first; the last administrator; the settings object erased).
+  [[nodiscard]] result<planned_change> plan(const config_command& command) const;
+  /// Makes the change, which was planned on this very state, in place.
+  void commit(const planned_change& change);
+  /// Both, on a copy: the state machine as a function.
   [[nodiscard]] result<transition> apply(const config_command& command) const;
 
   /// A complete snapshot for the services.
@@ -72,12 +89,18 @@ public:
 
 private:
   friend class config_state_loader;
-  void refresh_fingerprint();
+  /// Changed in place only while nobody else shares it.
+  using object_maps = std::array<std::shared_ptr<object_map>, object_kinds>;
+
+  [[nodiscard]] result<planned_change> plan_put(const config_command& command) const;
+  [[nodiscard]] result<planned_change> plan_erase(const config_command& command) const;
+  [[nodiscard]] result<void> keeps_an_administrator(const planned_change& change) const;
   [[nodiscard]] const remembered_operation* remembered(std::string_view operation_id) const;
+  [[nodiscard]] std::string fingerprint_after(const planned_change* change) const;
 
   std::uint64_t revision_ = 0;
   std::string fingerprint_;
-  std::array<std::shared_ptr<const object_map>, object_kinds> objects_;
+  object_maps objects_;
   std::deque<std::shared_ptr<const remembered_operation>> operations_;
 };
 
@@ -85,11 +108,6 @@ private:
 struct transition {
   config_state next;
   config_applied outcome;
-  /// The object as it is now; nullptr if it was erased or nothing changed.
-  object_ptr object;
-  /// Set if this command was remembered (it had an id and was not a repetition).
-  std::shared_ptr<const remembered_operation> operation;
-  bool repeated = false; ///< answered from memory
 };
 
 /// Builds a state from what was stored; finish() verifies the fingerprint.
