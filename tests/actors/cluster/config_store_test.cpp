@@ -1,0 +1,258 @@
+#include "cluster/config_store_actor.hpp"
+
+#include "cluster/config_state.hpp"
+#include "cluster/config_writer.hpp"
+#include "tests/actors/deterministic.hpp"
+#include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
+
+#include <functional>
+#include <future>
+
+namespace custos::cluster {
+
+namespace {
+
+/// Counts writes and fails when told to; what a failed write leaves behind is chosen.
+class faulty_store : public rocksdb::kv_store {
+public:
+  result<std::optional<bytes>> get(std::string_view key) const override { return inner->get(key); }
+  result<std::vector<rocksdb::kv_entry>> scan(std::string_view prefix) const override {
+    if (fail_reads)
+      return make_error(errc::storage_failure, "test: the disk does not read");
+    return inner->scan(prefix);
+  }
+  result<void> write(const rocksdb::write_batch& batch) override {
+    ++writes;
+    if (before_write)
+      before_write();
+    if (fail_writes) {
+      if (write_anyway)
+        CUSTOS_CHECK(inner->write(batch));
+      return make_error(errc::storage_failure, "test: the disk is full");
+    }
+    return inner->write(batch);
+  }
+
+  std::shared_ptr<rocksdb::kv_store> inner = rocksdb::make_memory_store();
+  int writes = 0;
+  bool fail_writes = false;
+  bool write_anyway = false;
+  bool fail_reads = false;
+  std::function<void()> before_write;
+};
+
+config_command put(const std::string& name, const std::string& role = "auditor",
+                   std::string id = {}) {
+  config_command out;
+  out.kind = object_kind::principal;
+  out.name = name;
+  out.document = R"({"role":")" + role + "\"}";
+  out.operation_id = std::move(id);
+  return out;
+}
+
+class config_store : public custos::test::deterministic {
+protected:
+  config_store() { start(); }
+  void start() {
+    auto spawned = spawn_config_store_scheduled(system, {store, cell, "cluster-1", "node-1"});
+    ASSERT_TRUE(spawned.ok()) << spawned.failure().message;
+    actor = own(*spawned);
+    store->writes = 0;
+  }
+  result<config_applied> apply(const config_command& c) { return ask<config_applied>(actor, c); }
+  config_status status() {
+    auto out = ask<config_status>(actor, get_config_status{});
+    EXPECT_TRUE(out.ok());
+    return out.ok() ? *out : config_status{};
+  }
+
+  std::shared_ptr<faulty_store> store = std::make_shared<faulty_store>();
+  std::shared_ptr<config_cell> cell = std::make_shared<config_cell>();
+  config_store_api actor;
+};
+
+} // namespace
+
+TEST_F(config_store, begins_empty_and_says_who_it_is) {
+  const auto s = status();
+  EXPECT_EQ(s.revision, 0U);
+  EXPECT_EQ(s.cluster_id, "cluster-1");
+  EXPECT_EQ(s.node, "node-1");
+  EXPECT_EQ(s.fingerprint, config_state().fingerprint());
+  EXPECT_EQ(cell->load()->fingerprint, s.fingerprint);
+}
+
+TEST_F(config_store, applies_and_publishes_after_the_write) {
+  std::uint64_t published_at_write = 99;
+  store->before_write = [&] { published_at_write = cell->load()->revision; };
+  const auto applied = apply(put("alice"));
+  ASSERT_TRUE(applied.ok()) << applied.failure().message;
+  EXPECT_EQ(applied->revision, 1U);
+  EXPECT_EQ(published_at_write, 0U);
+  EXPECT_EQ(cell->load()->revision, 1U);
+  EXPECT_EQ(cell->load()->fingerprint, applied->fingerprint);
+  EXPECT_EQ(cell->load()->principals.count("alice"), 1U);
+}
+
+TEST_F(config_store, refuses_with_the_field) {
+  auto bad = put("alice");
+  bad.document = R"({"role":"root"})";
+  const auto applied = apply(bad);
+  ASSERT_FALSE(applied.ok());
+  EXPECT_EQ(applied.failure().code, errc::invalid_argument);
+  EXPECT_EQ(applied.failure().field, "/role");
+  EXPECT_EQ(store->writes, 0);
+}
+
+TEST_F(config_store, reads_back_what_was_put) {
+  ASSERT_TRUE(apply(put("bob", "administrator")).ok());
+  ASSERT_TRUE(apply(put("alice")).ok());
+  const auto one = ask<config_document>(actor, get_config_object{object_kind::principal, "bob"});
+  ASSERT_TRUE(one.ok());
+  EXPECT_EQ(one->document, R"({"role":"administrator"})");
+  EXPECT_EQ(one->revision, 2U);
+  const auto all = ask<config_documents>(actor, list_config_objects{object_kind::principal});
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->objects.size(), 2U);
+  EXPECT_EQ(all->objects[0].name, "alice");
+  EXPECT_EQ(all->revision, 2U);
+  const auto none = ask<config_document>(actor, get_config_object{object_kind::principal, "carol"});
+  EXPECT_EQ(none.failure().code, errc::not_found);
+  const auto odd = ask<config_documents>(actor, list_config_objects{static_cast<object_kind>(99)});
+  EXPECT_EQ(odd.failure().code, errc::invalid_argument);
+}
+
+TEST_F(config_store, writes_what_waits_together) {
+  std::vector<answer<config_applied>> answers;
+  answers.reserve(20);
+  for (int i = 0; i < 20; ++i)
+    answers.push_back(post<config_applied>(actor, put("p" + std::to_string(i))));
+  run();
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    ASSERT_TRUE(answers[i]->has_value());
+    ASSERT_TRUE((*answers[i])->ok());
+  }
+  EXPECT_LT(store->writes, 5);
+  EXPECT_EQ(status().revision, 20U);
+  EXPECT_EQ(cell->load()->principals.size(), 20U);
+}
+
+TEST_F(config_store, a_read_never_shows_what_is_not_on_disk) {
+  auto write = post<config_applied>(actor, put("alice"));
+  auto read = post<config_document>(actor, get_config_object{object_kind::principal, "alice"});
+  store->fail_writes = true;
+  run();
+  ASSERT_TRUE(write->has_value() && read->has_value());
+  EXPECT_EQ((*write)->failure().code, errc::storage_failure);
+  EXPECT_EQ((*read)->failure().code, errc::not_found);
+}
+
+TEST_F(config_store, a_refusal_never_rests_on_what_is_not_on_disk) {
+  auto create = put("alice");
+  create.action = config_action::create;
+  auto first = post<config_applied>(actor, create);
+  auto second = post<config_applied>(actor, create);
+  store->fail_writes = true;
+  run();
+  ASSERT_TRUE(first->has_value() && second->has_value());
+  EXPECT_EQ((*first)->failure().code, errc::storage_failure);
+  EXPECT_EQ((*second)->failure().code, errc::storage_failure);
+}
+
+TEST_F(config_store, a_failed_write_is_no_change) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  store->fail_writes = true;
+  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure);
+  EXPECT_EQ(cell->load()->principals.count("bob"), 0U);
+  EXPECT_EQ(status().revision, 1U);
+  store->fail_writes = false;
+  EXPECT_EQ(apply(put("bob"))->revision, 2U);
+}
+
+TEST_F(config_store, after_a_failed_write_the_disk_says_what_holds) {
+  store->fail_writes = store->write_anyway = true;
+  EXPECT_EQ(apply(put("alice", "auditor", "op-1")).failure().code, errc::storage_failure);
+  EXPECT_EQ(status().revision, 1U);
+  EXPECT_EQ(cell->load()->principals.count("alice"), 1U);
+  store->fail_writes = false;
+  EXPECT_EQ(apply(put("alice", "auditor", "op-1"))->revision, 1U); // the retry finds its outcome
+}
+
+TEST_F(config_store, serves_nothing_while_it_does_not_know) {
+  store->fail_writes = store->fail_reads = true;
+  EXPECT_EQ(apply(put("alice")).failure().code, errc::storage_failure);
+  store->fail_writes = false;
+  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure);
+  EXPECT_EQ(ask<config_status>(actor, get_config_status{}).failure().code, errc::storage_failure);
+  store->fail_reads = false;
+  EXPECT_EQ(apply(put("bob"))->revision, 1U);
+}
+
+TEST_F(config_store, no_change_is_no_write) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  const auto writes = store->writes;
+  const auto generation = cell->generation();
+  EXPECT_FALSE(apply(put("alice"))->changed);
+  EXPECT_EQ(store->writes, writes);
+  EXPECT_EQ(cell->generation(), generation);
+}
+
+TEST_F(config_store, restarts_where_it_was) {
+  const auto before = *apply(put("alice", "auditor", "op-1"));
+  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  run();
+  cell = std::make_shared<config_cell>();
+  start();
+  EXPECT_EQ(cell->load()->fingerprint, before.fingerprint);
+  EXPECT_EQ(status().revision, 1U);
+  EXPECT_EQ(apply(put("alice", "auditor", "op-1"))->revision, 1U);
+}
+
+TEST_F(config_store, writes_what_waits_when_it_is_stopped) {
+  auto write = post<config_applied>(actor, put("alice"));
+  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  run();
+  config_writer writer = *config_writer::open(store, nullptr);
+  const bool answered = write->has_value() && (*write)->ok();
+  EXPECT_EQ(writer.state().find(object_kind::principal, "alice") != nullptr, answered);
+}
+
+TEST_F(config_store, does_not_start_on_damage) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  rocksdb::write_batch damage;
+  damage.put("config/object/principals/alice", R"({"role":"administrator"})");
+  ASSERT_TRUE(store->inner->write(damage).ok());
+  const auto again = spawn_config_store_scheduled(system, {store, cell, "c", "n"});
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.failure().code, errc::corrupted);
+}
+
+/// On its own thread over real files.
+TEST(config_store_detached, keeps_revision_and_fingerprint_over_restarts) {
+  const custos::test::temporary_directory d;
+  config_applied last;
+  for (int round = 0; round < 2; ++round) {
+    auto store = rocksdb::open_store(d.path() / "db", {true});
+    ASSERT_TRUE(store.ok());
+    auto cell = std::make_shared<config_cell>();
+    caf::actor_system_config config;
+    config.add_message_types<caf::id_block::custos>();
+    caf::actor_system system(config);
+    auto actor = spawn_config_store(system, {*store, cell, "c", "n"});
+    ASSERT_TRUE(actor.ok()) << actor.failure().message;
+    if (round == 1) {
+      EXPECT_EQ(cell->load()->revision, last.revision);
+      EXPECT_EQ(cell->load()->fingerprint, last.fingerprint);
+    }
+    caf::scoped_actor self(system);
+    self->request(*actor, std::chrono::seconds(30), put("p" + std::to_string(round)))
+        .receive([&](config_applied& applied) { last = applied; },
+                 [](const caf::error& e) { ADD_FAILURE() << from_caf(e).message; });
+    EXPECT_EQ(last.revision, static_cast<std::uint64_t>(round) + 1);
+    self->send_exit(*actor, caf::exit_reason::user_shutdown);
+    self->wait_for(*actor);
+  }
+}
+
+} // namespace custos::cluster
