@@ -139,6 +139,10 @@ const std::string& object::path() const {
   return state_->path;
 }
 
+std::string object::text() const {
+  return simdjson::minify(state_->element);
+}
+
 bool object::has(std::string_view name) const {
   dom::element found;
   return state_->element.at_key(name).get(found) == simdjson::SUCCESS && !found.is_null();

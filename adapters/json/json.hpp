@@ -52,6 +52,8 @@ public:
   result<crypto::secret_bytes> secret_string(std::string_view name, std::size_t bytes_max);
   /// Fails on the first member that no getter asked for.
   result<void> finish() const;
+  /// This object as JSON text, for readers of their own (a JWK).
+  [[nodiscard]] std::string text() const;
   /// JSON pointer of this object ("" for the root).
   [[nodiscard]] const std::string& path() const;
 

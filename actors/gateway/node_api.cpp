@@ -1,0 +1,476 @@
+#include "actors/gateway/node_api.hpp"
+
+#include "actors/gateway/wire.hpp"
+#include "adapters/json/json.hpp"
+
+#include <boost/json.hpp>
+#include <charconv>
+
+namespace custos::gateway {
+
+namespace {
+
+namespace bj = boost::json;
+
+constexpr std::size_t admin_body_bytes_max = 4U << 20U;
+constexpr std::int64_t join_token_life_s_max = 24 * 3600;
+constexpr std::size_t bearer_bytes_max = 16384;
+
+http::response json_answer(const bj::value& body, unsigned status = 200) {
+  http::response r;
+  r.status = status;
+  r.body = bj::serialize(body);
+  return r;
+}
+
+http::response text_answer(std::string body) {
+  http::response r;
+  r.body = std::move(body);
+  return r;
+}
+
+/// Turns an answer of a service into a response with the encoder, an error into a problem.
+template <class T, class Encode>
+callback<T> answer_with(const http::responder& respond, Encode encode) {
+  return [respond, encode = std::move(encode)](result<T> r) {
+    if (!r)
+      respond(http::problem(r.failure()));
+    else
+      respond(encode(*r));
+  };
+}
+
+/// "Authorization: Bearer <token>" (RFC 6750, 2.1) and the TLS key of the connection.
+key_caller caller_of(const http::request& request) {
+  key_caller caller;
+  constexpr std::string_view scheme = "Bearer ";
+  const auto value = request.header_value("Authorization");
+  if (value.substr(0, scheme.size()) == scheme && value.size() <= bearer_bytes_max)
+    caller.token = value.substr(scheme.size());
+  if (request.peer)
+    caller.tls_client_spki = request.peer.public_key().spki_der();
+  caller.remote = request.remote;
+  return caller;
+}
+
+result<std::optional<std::uint64_t>> if_match_of(const http::request& request) {
+  auto value = request.header_value("If-Match");
+  if (value.empty())
+    return std::optional<std::uint64_t>{};
+  if (value.size() > 2 && value.front() == '"' && value.back() == '"')
+    value = value.substr(1, value.size() - 2);
+  std::uint64_t revision = 0;
+  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), revision);
+  if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size())
+    return field_error(errc::invalid_argument, "If-Match",
+                       "expected a configuration revision in double quotes");
+  return std::optional<std::uint64_t>{revision};
+}
+
+result<object_kind> kind_of(const routed_request& r) {
+  const auto kind = object_kind_of(r.path.at("kind"));
+  if (!kind)
+    return field_error(
+        errc::not_found, "kind",
+        "expected one of tpm-cas, endorsement-keys, base-images, settings, key-providers, "
+        "principals, hosts");
+  return *kind;
+}
+
+bj::object object_of(object_kind kind, const config_document& d) {
+  bj::object out;
+  out["kind"] = to_string(kind);
+  out["name"] = d.name;
+  boost::system::error_code failed;
+  out["object"] = bj::parse(d.document, failed);
+  return out;
+}
+
+http::response applied_answer(const config_applied& applied, unsigned status) {
+  auto r = json_answer(bj::object{{"revision", applied.revision},
+                                  {"fingerprint", applied.fingerprint},
+                                  {"changed", applied.changed}},
+                       status);
+  r.headers.push_back({"ETag", '"' + std::to_string(applied.revision) + '"'});
+  return r;
+}
+
+} // namespace
+
+node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
+  add_attestation_routes();
+  add_key_routes();
+  add_provider_admin_routes();
+  add_config_routes();
+  add_cluster_routes();
+  add_well_known_routes();
+}
+
+void node_api::add(std::string method, std::string pattern, access who, std::string summary,
+                   route_handler h) {
+  router_.add({std::move(method), std::move(pattern), who, std::move(summary), std::move(h)});
+}
+
+void node_api::refuse(const http::request& request, const std::string& who, const error& why,
+                      const http::responder& respond) const {
+  ports_.audit({who, request.remote, "http." + request.method, request.path,
+                std::string(to_string(why.code)), why.message});
+  respond(http::problem(why));
+}
+
+void node_api::handle(http::request&& request, const http::responder& respond) const {
+  auto match = router_.find(request.method, request.path);
+  if (match.found == nullptr) {
+    if (match.allowed.empty())
+      return respond(http::problem(
+          make_error(errc::not_found, "there is no such resource; see /openapi.json")));
+    std::string allowed;
+    for (const auto& m : match.allowed)
+      allowed.append(allowed.empty() ? "" : ", ").append(m);
+    auto r = http::problem(make_error(errc::method_not_allowed, "expected one of " + allowed));
+    r.headers.push_back({"Allow", allowed});
+    return respond(std::move(r));
+  }
+  std::string who = "anonymous";
+  if (match.found->who != access::open) {
+    auto known = principal_of(request.peer, ports_.anchors, *ports_.snapshot(), ports_.now());
+    if (!known)
+      return refuse(request, request.peer ? request.peer.common_name() : who, known.failure(),
+                    respond);
+    who = known->name;
+    if (!may(known->may, match.found->who))
+      return refuse(request, who,
+                    make_error(errc::forbidden,
+                               "expected the role " + std::string(to_string(match.found->who))),
+                    respond);
+  }
+  match.found->handle({std::move(request), std::move(match.path), std::move(who)}, respond);
+}
+
+void node_api::add_attestation_routes() {
+  add("POST", "/attestation/v1/challenges", access::open,
+      "A nonce and the ticket that proves it is ours",
+      [this](routed_request&&, const http::responder& respond) {
+        ports_.new_challenge(make_challenge{},
+                             answer_with<challenge>(respond, [](const challenge& c) {
+                               return text_answer(encode_challenge(c));
+                             }));
+      });
+  add("POST", "/attestation/v1/attestation-keys", access::open,
+      "Certifies an attestation key to the TPM that holds it and the endorsement key",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto request = decode_attestation_key_request(r.request.body);
+        if (!request)
+          return respond(http::problem(request.failure()));
+        ports_.issue_attestation_key(
+            *std::move(request),
+            answer_with<attestation_key_issued>(respond, [](const auto& issued) {
+              return text_answer(encode_attestation_key_issued(issued));
+            }));
+      });
+  add("POST", "/attestation/v1/tokens", access::open, "Appraises evidence; the answer is the token",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto request = decode_evidence(r.request.body);
+        if (!request)
+          return respond(http::problem(request.failure()));
+        ports_.audit({request->host, r.request.remote, "attest.token", request->host, "asked", ""});
+        auto finish = [respond, audit = ports_.audit, host = request->host,
+                       remote = r.request.remote](result<attestation_granted> granted) {
+          if (!granted) {
+            const auto& e = granted.failure();
+            audit({host, remote, "attest.token", host, std::string(to_string(e.code)),
+                   e.check + ": " + e.message});
+            return respond(http::problem(e));
+          }
+          audit({host, remote, "attest.token", granted->image, "ok", granted->image_version});
+          respond(text_answer(encode_attestation_granted(*granted)));
+        };
+        ports_.appraise(*std::move(request), std::move(finish));
+      });
+}
+
+void node_api::add_key_routes() {
+  add("GET", "/keys/v1/providers", access::open, "The providers that the bearer's token may use",
+      [this](routed_request&& r, const http::responder& respond) {
+        ports_.providers(list_providers{caller_of(r.request)},
+                         answer_with<std::vector<provider_status>>(respond, [](const auto& list) {
+                           return text_answer(encode_providers(list));
+                         }));
+      });
+  add("POST", "/keys/v1/providers/{provider}/generate", access::open,
+      "A fresh key: its ciphertext, and the key as a JWE to the token's transport key",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto request = decode_generate(r.request.body);
+        if (!request)
+          return respond(http::problem(request.failure()));
+        request->caller = caller_of(r.request);
+        request->provider = r.path.at("provider");
+        ports_.generate(*std::move(request),
+                        answer_with<key_released>(respond, [](const auto& released) {
+                          return text_answer(encode_generated(released));
+                        }));
+      });
+  add("POST", "/keys/v1/providers/{provider}/decrypt", access::open,
+      "The key of a ciphertext, as a JWE to the token's transport key",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto request = decode_decrypt(r.request.body);
+        if (!request)
+          return respond(http::problem(request.failure()));
+        request->caller = caller_of(r.request);
+        request->provider = r.path.at("provider");
+        ports_.decrypt(*std::move(request),
+                       answer_with<key_released>(respond, [](const auto& released) {
+                         return text_answer(encode_decrypted(released));
+                       }));
+      });
+}
+
+void node_api::add_provider_admin_routes() {
+  const std::string base = "/keys/v1/admin/providers/{provider}";
+  add("POST", base + "/client-certificate", access::administrator,
+      "Makes a client key pair; the private key is answered sealed",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto body = json::parse_object(r.request.body, admin_body_bytes_max);
+        if (!body)
+          return respond(http::problem(body.failure()));
+        auto csr = body->optional_boolean("csr");
+        if (!csr)
+          return respond(http::problem(csr.failure()));
+        if (auto rest = body->finish(); !rest)
+          return respond(http::problem(rest.failure()));
+        ports_.new_client_certificate(
+            {r.path.at("provider"), csr->value_or(false)},
+            answer_with<client_certificate_made>(respond, [](const auto& made) {
+              return json_answer(bj::object{
+                  {"pem", made.pem},
+                  {"sealed_client_private_key", crypto::base64url(made.sealed_private_key)}});
+            }));
+      });
+  add("POST", base + "/seal-private-key", access::administrator,
+      "Seals an uploaded client private key",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto body = json::parse_object(r.request.body, admin_body_bytes_max);
+        if (!body)
+          return respond(http::problem(body.failure()));
+        auto pem = body->secret_string("private_key", 65536);
+        auto rest = body->finish();
+        crypto::wipe(r.request.body.data(), r.request.body.size());
+        if (!pem || !rest)
+          return respond(http::problem(pem ? rest.failure() : pem.failure()));
+        const auto sealed = ports_.seal_private_key(r.path.at("provider"), *pem);
+        if (!sealed)
+          return respond(http::problem(sealed.failure()));
+        respond(json_answer(bj::object{{"sealed_client_private_key", crypto::base64url(*sealed)}}));
+      });
+  add("POST", base + "/primary-key", access::administrator,
+      "Creates and activates an AES-256 key on the key server",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto body = json::parse_object(r.request.body, admin_body_bytes_max);
+        if (!body)
+          return respond(http::problem(body.failure()));
+        auto name = body->string("name", object_name_bytes_max);
+        if (!name)
+          return respond(http::problem(name.failure()));
+        if (auto rest = body->finish(); !rest)
+          return respond(http::problem(rest.failure()));
+        ports_.audit({r.principal, r.request.remote, "provider.create_primary_key",
+                      r.path.at("provider"), "asked", *name});
+        ports_.new_primary_key(
+            {r.path.at("provider"), *std::move(name)},
+            answer_with<kmip::key_created>(respond, [](const auto& created) {
+              return json_answer(bj::object{{"primary_key_id", created.unique_identifier}}, 201);
+            }));
+      });
+  add("GET", base + "/peer-certificates", access::auditor, "What the key servers present now",
+      [this](routed_request&& r, const http::responder& respond) {
+        ports_.peer_certificates(
+            {r.path.at("provider")},
+            answer_with<std::vector<peer_certificate>>(respond, [](const auto& list) {
+              bj::array out;
+              for (const auto& c : list)
+                out.push_back(bj::object{{"server", c.server}, {"pem", c.pem}, {"error", c.error}});
+              return json_answer(bj::object{{"peer_certificates", std::move(out)}});
+            }));
+      });
+  add("GET", base + "/status", access::auditor,
+      "Health of the key servers, both halves of the trust",
+      [this](routed_request&& r, const http::responder& respond) {
+        ports_.status_of_provider(
+            {r.path.at("provider")},
+            answer_with<provider_status_report>(respond, [](const auto& report) {
+              bj::array servers;
+              for (const auto& s : report.servers)
+                servers.push_back(bj::object{{"server", s.server},
+                                             {"health", s.health},
+                                             {"client_trust_server", s.client_trust_server},
+                                             {"server_trust_client", s.server_trust_client},
+                                             {"protocol_version", s.protocol_version},
+                                             {"detail", s.detail}});
+              return json_answer(bj::object{{"provider", report.provider},
+                                            {"health", report.health},
+                                            {"primary_key_state", report.primary_key_state},
+                                            {"servers", std::move(servers)}});
+            }));
+      });
+}
+
+void node_api::add_config_routes() {
+  add("GET", "/config/v1/status", access::auditor, "Revision and fingerprint of the configuration",
+      [this](routed_request&&, const http::responder& respond) {
+        ports_.status({}, answer_with<config_status>(respond, [](const auto& s) {
+                        return json_answer(bj::object{{"revision", s.revision},
+                                                      {"fingerprint", s.fingerprint},
+                                                      {"cluster_id", s.cluster_id},
+                                                      {"node", s.node}});
+                      }));
+      });
+  add("GET", "/config/v1/{kind}", access::auditor, "All objects of a kind",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto kind = kind_of(r);
+        if (!kind)
+          return respond(http::problem(kind.failure()));
+        ports_.list({*kind},
+                    answer_with<config_documents>(respond, [kind = *kind](const auto& documents) {
+                      bj::array out;
+                      for (const auto& d : documents.objects)
+                        out.push_back(object_of(kind, d));
+                      return json_answer(bj::object{{"revision", documents.revision},
+                                                    {"objects", std::move(out)}});
+                    }));
+      });
+  add("GET", "/config/v1/{kind}/{name}", access::auditor, "One object",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto kind = kind_of(r);
+        if (!kind)
+          return respond(http::problem(kind.failure()));
+        ports_.read({*kind, r.path.at("name")},
+                    answer_with<config_document>(respond, [kind = *kind](const auto& d) {
+                      auto answer = json_answer(object_of(kind, d));
+                      answer.headers.push_back({"ETag", '"' + std::to_string(d.revision) + '"'});
+                      return answer;
+                    }));
+      });
+  const auto write = [this](config_action action, routed_request&& r,
+                            const http::responder& respond) {
+    auto kind = kind_of(r);
+    if (!kind)
+      return respond(http::problem(kind.failure()));
+    auto revision = if_match_of(r.request);
+    if (!revision)
+      return respond(http::problem(revision.failure()));
+    config_command command;
+    command.action = action;
+    if (action == config_action::put && r.request.header_value("If-None-Match") == "*")
+      command.action = config_action::create;
+    command.kind = *kind;
+    command.name = r.path.at("name");
+    command.document = std::move(r.request.body);
+    command.if_revision = *revision;
+    command.operation_id = r.request.header_value("Custos-Operation-Id");
+    command.actor = r.principal;
+    const auto object = std::string(to_string(*kind)) + "/" + command.name;
+    const std::string verb = action == config_action::erase ? "config.erase" : "config.put";
+    auto finish =
+        [respond, audit = ports_.audit, object, verb, who = r.principal, remote = r.request.remote,
+         created = command.action == config_action::create](result<config_applied> applied) {
+          audit({who, remote, verb, object,
+                 applied ? "ok" : std::string(to_string(applied.failure().code)),
+                 applied ? "revision " + std::to_string(applied->revision)
+                         : applied.failure().message});
+          respond(applied ? applied_answer(*applied, created ? 201 : 200)
+                          : http::problem(applied.failure()));
+        };
+    ports_.apply(std::move(command), std::move(finish));
+  };
+  add("PUT", "/config/v1/{kind}/{name}", access::administrator,
+      "Creates or replaces an object; If-Match: revision, If-None-Match: * to create only",
+      [write](routed_request&& r, const http::responder& respond) {
+        write(config_action::put, std::move(r), respond);
+      });
+  add("DELETE", "/config/v1/{kind}/{name}", access::administrator, "Removes an object",
+      [write](routed_request&& r, const http::responder& respond) {
+        r.request.body.clear();
+        write(config_action::erase, std::move(r), respond);
+      });
+}
+
+void node_api::add_cluster_routes() {
+  add("POST", "/cluster/v1/tokens", access::administrator,
+      "A one-time token with which a node joins",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto body = json::parse_object(r.request.body, admin_body_bytes_max);
+        if (!body)
+          return respond(http::problem(body.failure()));
+        auto life = body->integer("life_s", 1, join_token_life_s_max);
+        auto url = body->string("url", 512);
+        if (!life || !url)
+          return respond(http::problem(life ? url.failure() : life.failure()));
+        if (auto rest = body->finish(); !rest)
+          return respond(http::problem(rest.failure()));
+        ports_.audit({r.principal, r.request.remote, "cluster.token", "", "asked",
+                      std::to_string(*life) + " s"});
+        ports_.new_join_token(static_cast<std::uint32_t>(*life), *std::move(url),
+                              answer_with<std::string>(respond, [](const auto& token) {
+                                return json_answer(bj::object{{"token", token}}, 201);
+                              }));
+      });
+  add("POST", "/cluster/v1/join", access::open,
+      "A new node proves its join token and gets its identity",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto finish = [respond, audit = ports_.audit,
+                       remote = r.request.remote](result<std::string> answer) {
+          audit({"anonymous", remote, "cluster.join", "",
+                 answer ? "ok" : std::string(to_string(answer.failure().code)),
+                 answer ? "" : answer.failure().message});
+          respond(answer ? text_answer(*std::move(answer)) : http::problem(answer.failure()));
+        };
+        ports_.join(std::move(r.request.body), std::move(finish));
+      });
+  add("POST", "/cluster/v1/certificates", access::administrator,
+      "Issues a client certificate for a CSR",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto body = json::parse_object(r.request.body, admin_body_bytes_max);
+        if (!body)
+          return respond(http::problem(body.failure()));
+        auto csr = body->string("csr", 16384);
+        auto name = body->string("name", object_name_bytes_max);
+        if (!csr || !name)
+          return respond(http::problem(csr ? name.failure() : csr.failure()));
+        if (auto rest = body->finish(); !rest)
+          return respond(http::problem(rest.failure()));
+        ports_.audit({r.principal, r.request.remote, "cluster.certificate", *name, "asked", ""});
+        ports_.issue_certificate(*std::move(csr), *std::move(name),
+                                 answer_with<std::string>(respond, [](const auto& pem) {
+                                   return json_answer(bj::object{{"certificate", pem}}, 201);
+                                 }));
+      });
+}
+
+void node_api::add_well_known_routes() {
+  add("GET", "/.well-known/jwks.json", access::open, "Keys that verify our tokens (RFC 7517)",
+      [this](routed_request&&, const http::responder& respond) {
+        respond(text_answer(ports_.jwks()));
+      });
+  add("GET", "/.well-known/openid-configuration", access::open,
+      "OpenID discovery for relying parties",
+      [this](routed_request&&, const http::responder& respond) {
+        respond(
+            json_answer(bj::object{{"issuer", ports_.issuer},
+                                   {"jwks_uri", ports_.issuer + "/.well-known/jwks.json"},
+                                   {"response_types_supported", bj::array{"id_token"}},
+                                   {"subject_types_supported", bj::array{"public"}},
+                                   {"id_token_signing_alg_values_supported", bj::array{"ES256"}}}));
+      });
+  add("GET", "/openapi.json", access::open, "This API",
+      [this](routed_request&&, const http::responder& respond) {
+        respond(text_answer(router_.openapi("Custos node")));
+      });
+  add("GET", "/cluster/v1/ca.pem", access::open, "The cluster's certificate authority",
+      [this](routed_request&&, const http::responder& respond) {
+        auto r = text_answer(ports_.ca_pem);
+        r.content_type = "application/x-pem-file";
+        respond(std::move(r));
+      });
+}
+
+} // namespace custos::gateway

@@ -1,0 +1,96 @@
+#pragma once
+// The HTTPS API of a node: routes, authorisation, decoding, encoding. Everything behind it is
+// reached through ports, so that this room knows neither actors nor sockets. Handlers run on socket
+// threads and never block; answers may come from any thread.
+
+#include "actors/gateway/principal.hpp"
+#include "actors/gateway/router.hpp"
+#include "messages/attestation.hpp"
+#include "messages/clock.hpp"
+#include "messages/config.hpp"
+#include "messages/config_commands.hpp"
+#include "messages/keys.hpp"
+#include "messages/kmip.hpp"
+#include "messages/local.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace custos::gateway {
+
+template <class T>
+using callback = std::function<void(result<T>)>;
+
+/// A question to a service: request in, answer through the callback, exactly once.
+template <class Request, class Answer>
+using port = std::function<void(Request, callback<Answer>)>;
+
+/// What the API needs from the process (composed in runtime/).
+struct node_ports {
+  port<make_challenge, challenge> new_challenge;
+  port<attestation_key_request, attestation_key_issued> issue_attestation_key;
+  port<evidence, attestation_granted> appraise;
+
+  port<generate_key, key_released> generate;
+  port<decrypt_key, key_released> decrypt;
+  port<list_providers, std::vector<provider_status>> providers;
+
+  port<make_client_certificate, client_certificate_made> new_client_certificate;
+  port<create_primary_key, kmip::key_created> new_primary_key;
+  port<get_peer_certificates, std::vector<peer_certificate>> peer_certificates;
+  port<get_provider_status, provider_status_report> status_of_provider;
+
+  /// Seals a client private key (PEM, unencrypted) of a provider; the answer is the sealed blob.
+  std::function<result<bytes>(const std::string& provider, const crypto::secret_bytes& pem)>
+      seal_private_key;
+
+  port<config_command, config_applied> apply;
+  port<get_config_object, config_document> read;
+  port<list_config_objects, config_documents> list;
+  port<get_config_status, config_status> status;
+
+  /// A one-time join token, living `life_s` seconds, for nodes that reach this one at `url`.
+  std::function<void(std::uint32_t life_s, std::string url, callback<std::string>)> new_join_token;
+  /// A join request (JSON, cluster/bootstrap) to its answer (JSON).
+  port<std::string, std::string> join;
+  /// A CSR (PEM) to a client certificate (PEM) of this common name.
+  std::function<void(std::string csr_pem, std::string name, callback<std::string>)>
+      issue_certificate;
+
+  std::function<std::string()> jwks; ///< the JWK set document
+  std::string issuer;                ///< `iss` of our tokens
+  std::string ca_pem;                ///< the cluster CA
+
+  std::function<void(audit_record)> audit;
+  std::function<config_ptr()> snapshot;
+  std::vector<crypto::certificate> anchors; ///< issuers of administrators' certificates
+  clock_source now;
+};
+
+/// Thread-safe after construction.
+class node_api {
+public:
+  explicit node_api(node_ports ports);
+  node_api(const node_api&) = delete;
+  node_api& operator=(const node_api&) = delete;
+  void handle(http::request&& request, const http::responder& respond) const;
+  [[nodiscard]] const router& routes() const { return router_; }
+
+private:
+  void add_attestation_routes();
+  void add_key_routes();
+  void add_provider_admin_routes();
+  void add_config_routes();
+  void add_cluster_routes();
+  void add_well_known_routes();
+  void add(std::string method, std::string pattern, access who, std::string summary,
+           route_handler h);
+  void refuse(const http::request& request, const std::string& who, const error& why,
+              const http::responder& respond) const;
+
+  node_ports ports_;
+  router router_;
+};
+
+} // namespace custos::gateway

@@ -1,0 +1,385 @@
+#include "runtime/node_process.hpp"
+
+#include "actors/attestation/token.hpp"
+#include "actors/attestation/verifier_actor.hpp"
+#include "actors/audit/audit_actor.hpp"
+#include "actors/gateway/node_api.hpp"
+#include "actors/keyprovider/key_provider_actor.hpp"
+#include "actors/kmip/group_actor.hpp"
+#include "adapters/jose/jose.hpp"
+#include "adapters/tls/stream.hpp"
+#include "cluster/bootstrap.hpp"
+#include "cluster/config_store_actor.hpp"
+#include "cluster/node_store.hpp"
+#include "runtime/bridge.hpp"
+#include "runtime/log.hpp"
+#include "runtime/ops_server.hpp"
+
+#include <filesystem>
+
+namespace custos::runtime {
+
+namespace {
+
+constexpr std::chrono::milliseconds service_budget{15000};
+constexpr std::chrono::milliseconds stop_budget{5000};
+constexpr std::chrono::milliseconds peer_certificate_budget{10000};
+
+struct node_actor_config : caf::actor_system_config {
+  explicit node_actor_config(unsigned threads) { configure_actor_system(*this, threads); }
+};
+
+} // namespace
+
+struct node_process::impl {
+  explicit impl(const node_options& o)
+      : options(o), pool(o.common.io_threads), actor_config(actor_threads(o.common.threads)),
+        system(actor_config), now(system_clock_source()), attestations(o.attestations_in_flight),
+        key_requests(o.key_requests_in_flight), admin_requests(o.admin_requests_in_flight) {}
+
+  result<void> open_state();
+  void start_services();
+  result<void> start_gateway();
+  void add_metrics();
+  gateway::node_ports ports();
+  result<kmip_api> spawn_group(const key_provider& provider);
+  keyprovider::key_provider_dependencies key_dependencies();
+
+  /// One question to one actor behind an admission counter.
+  template <class Request, class Answer, class Handle>
+  gateway::port<Request, Answer> port_to(Handle target, admission& gate) {
+    return [this, target = std::move(target), &gate](Request request,
+                                                     gateway::callback<Answer> done) {
+      auto permit = gate.try_enter();
+      if (!permit) {
+        auto full =
+            make_error(errc::overloaded, "the service has all the requests in hand that it takes");
+        full.retry_after_s = 1;
+        return done(std::move(full));
+      }
+      calls->ask<Answer>(
+          target, service_budget, std::move(request),
+          [done = std::move(done), permit](result<Answer> r) { done(std::move(r)); });
+    };
+  }
+
+  node_options options;
+  http::io_pool pool;
+  node_actor_config actor_config;
+  caf::actor_system system;
+  clock_source now;
+  admission attestations;
+  admission key_requests;
+  admission admin_requests;
+  std::shared_ptr<cluster::node_store> store;
+  std::shared_ptr<config_cell> config = std::make_shared<config_cell>();
+  std::shared_ptr<attestation::verdict_counters> verdicts =
+      std::make_shared<attestation::verdict_counters>();
+  std::shared_ptr<audit::audit_gauges> audit_gauges = std::make_shared<audit::audit_gauges>();
+  std::vector<jose::trusted_key> token_keys;
+  config_store_api config_store;
+  std::vector<verifier_api> verifiers;
+  key_provider_api keys;
+  audit_api audit;
+  std::unique_ptr<bridge> calls;
+  std::unique_ptr<gateway::node_api> api;
+  metrics measured;
+  std::unique_ptr<http::server> ops;
+  std::unique_ptr<http::server> https;
+  bool stopped = false;
+};
+
+result<void> node_process::impl::open_state() {
+  CUSTOS_TRY(store, cluster::node_store::open(options.data_dir));
+  CUSTOS_TRY(auto log,
+             audit::audit_log::open(std::filesystem::path(options.data_dir) / "audit", now()));
+  audit::audit_dependencies given;
+  given.now = now;
+  given.gauges = audit_gauges;
+  given.complain = [](std::string_view message) {
+    log_error("audit.write_failed", {{"detail", std::string(message)}});
+  };
+  audit = audit::spawn_audit(system, std::move(log), std::move(given));
+  CUSTOS_TRY(config_store,
+             cluster::spawn_config_store(system, {store->store(), config, store->keys()->cluster_id,
+                                                  store->identity().name}));
+  return {};
+}
+
+result<kmip_api> node_process::impl::spawn_group(const key_provider& provider) {
+  kmip::kmip_group_options o;
+  o.provider = provider.name;
+  o.servers = provider.servers;
+  o.trusted_pem = provider.trusted_peer_certificates;
+  o.username = provider.username;
+  o.timeout = std::chrono::milliseconds(provider.timeout_ms);
+  o.legacy_ciphers = provider.legacy_ciphers;
+  if (!provider.client_certificate.empty()) {
+    o.client_certificate_pem = provider.client_certificate;
+    CUSTOS_TRY(const auto key,
+               store->seals()->open(provider.client_private_key,
+                                    cluster::client_private_key_use(provider.name)));
+    CUSTOS_TRY(o.client_private_key, crypto::private_key_from_pkcs8(key.reveal_secret()));
+  }
+  if (!provider.password.sealed.empty()) {
+    CUSTOS_TRY(auto password,
+               store->seals()->open(provider.password, cluster::password_use(provider.name)));
+    o.password = std::make_shared<const crypto::secret_bytes>(std::move(password));
+  }
+  return kmip::spawn_kmip_group(system, pool, std::move(o));
+}
+
+keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
+  keyprovider::key_provider_dependencies given;
+  given.config = config;
+  given.now = now;
+  given.audit = audit;
+  given.check_token = [this](std::string_view token,
+                             std::int64_t at) -> result<keyprovider::token_facts> {
+    const attestation::token_expectation expected{token_keys, store->keys()->issuer,
+                                                  attestation::key_audience};
+    CUSTOS_TRY(auto claims, attestation::read_token(token, expected, at));
+    keyprovider::token_facts facts;
+    facts.host = std::move(claims.host);
+    facts.key_thumbprint = claims.key_thumbprint;
+    facts.ek_spki_sha256 = claims.ek_spki_sha256;
+    facts.image = std::move(claims.image);
+    facts.image_version = std::move(claims.image_version);
+    facts.expires = claims.expires;
+    return facts;
+  };
+  given.spawn_group = [this](const key_provider& p) { return spawn_group(p); };
+  given.seal = [this](const crypto::secret_bytes& secret, std::string_view label) {
+    return store->seals()->seal(secret.reveal_secret(), label);
+  };
+  given.fetch_peer_certificates = [this](const key_server& s,
+                                         std::function<void(result<std::string>)> done) {
+    tls::fetch_peer_certificates(pool, s.host, s.port, peer_certificate_budget, std::move(done));
+  };
+  return given;
+}
+
+void node_process::impl::start_services() {
+  const auto& k = *store->keys();
+  auto verifying = std::make_shared<attestation::verifier_keys>();
+  verifying->challenge_key = k.challenge_key;
+  verifying->ak_ca_key = k.ak_ca_key;
+  verifying->ak_ca_certificate = k.ak_ca_certificate;
+  verifying->token_key = k.token_key;
+  verifying->token_kid = k.token_kid;
+  verifying->issuer = k.issuer;
+  token_keys.push_back({k.token_kid, k.token_key, "ES256"});
+  verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads),
+                                           {verifying, config, now, verdicts});
+  keys = keyprovider::spawn_key_provider(system, key_dependencies());
+  calls = std::make_unique<bridge>(system, options.common.io_threads);
+}
+
+gateway::node_ports node_process::impl::ports() {
+  gateway::node_ports p;
+  // Challenges cost nothing and any verifier makes them; evidence goes to the verifier of its
+  // ticket.
+  p.new_challenge = port_to<make_challenge, challenge>(verifiers.front(), attestations);
+  p.issue_attestation_key = [this](attestation_key_request r,
+                                   gateway::callback<attestation_key_issued> done) {
+    const auto i = attestation::verifier_of(r.host, verifiers.size());
+    port_to<attestation_key_request, attestation_key_issued>(verifiers[i], attestations)(
+        std::move(r), std::move(done));
+  };
+  p.appraise = [this](evidence e, gateway::callback<attestation_granted> done) {
+    const auto i = attestation::verifier_of(e.ticket, verifiers.size());
+    port_to<evidence, attestation_granted>(verifiers[i], attestations)(std::move(e),
+                                                                       std::move(done));
+  };
+  p.generate = port_to<generate_key, key_released>(keys, key_requests);
+  p.decrypt = port_to<decrypt_key, key_released>(keys, key_requests);
+  p.providers = port_to<list_providers, std::vector<provider_status>>(keys, key_requests);
+  p.new_client_certificate =
+      port_to<make_client_certificate, client_certificate_made>(keys, admin_requests);
+  p.new_primary_key = port_to<create_primary_key, kmip::key_created>(keys, admin_requests);
+  p.peer_certificates =
+      port_to<get_peer_certificates, std::vector<peer_certificate>>(keys, admin_requests);
+  p.status_of_provider = port_to<get_provider_status, provider_status_report>(keys, admin_requests);
+  p.seal_private_key = [this](const std::string& provider,
+                              const crypto::secret_bytes& pem) -> result<bytes> {
+    auto key = crypto::private_key_from_pem(pem.reveal_secret());
+    if (!key)
+      return field_error(errc::invalid_argument, "/private_key", key.failure().message);
+    CUSTOS_TRY(auto sealed, store->seals()->seal(key->pkcs8_der().reveal_secret(),
+                                                 cluster::client_private_key_use(provider)));
+    return std::move(sealed.sealed);
+  };
+  p.apply = port_to<config_command, config_applied>(config_store, admin_requests);
+  p.read = port_to<get_config_object, config_document>(config_store, admin_requests);
+  p.list = port_to<list_config_objects, config_documents>(config_store, admin_requests);
+  p.status = port_to<get_config_status, config_status>(config_store, admin_requests);
+  p.new_join_token = [this](std::uint32_t life_s, std::string url,
+                            gateway::callback<std::string> done) {
+    done(cluster::issue_join_token(*store, url, life_s, now()));
+  };
+  p.join = [this](std::string body, gateway::callback<std::string> done) {
+    auto answered = cluster::answer_join(*store, body, now());
+    if (!answered)
+      return done(answered.failure());
+    log_info("cluster.joined", {{"node", answered->node_name}});
+    done(std::move(answered->body));
+  };
+  p.issue_certificate = [this](std::string csr, std::string name,
+                               gateway::callback<std::string> done) {
+    auto issued =
+        cluster::issue_client_certificate(*store->keys(), {std::move(name), std::move(csr)}, now());
+    done(issued ? result<std::string>(issued->certificate_pem)
+                : result<std::string>(issued.failure()));
+  };
+  const auto& k = *store->keys();
+  p.jwks = [text = jose::jwks_of({{k.token_key, k.token_kid, "sig", "ES256"}})] { return text; };
+  p.issuer = k.issuer;
+  p.ca_pem = k.ca_certificate.pem();
+  p.audit = [this](audit_record record) { caf::anon_send(audit, std::move(record)); };
+  p.snapshot = [this] { return config->load(); };
+  p.anchors = {k.ca_certificate};
+  p.now = now;
+  return p;
+}
+
+void node_process::impl::add_metrics() {
+  measured.add([this](std::vector<metric_sample>& out) {
+    for (const auto& [verdict, n] : verdicts->read())
+      out.push_back({"custos_attestations_total",
+                     "Appraisals by verdict or failed check",
+                     true,
+                     {{"verdict", verdict}},
+                     static_cast<double>(n)});
+    const auto c = https->counters();
+    out.push_back({"custos_http_connections",
+                   "Open connections",
+                   false,
+                   {},
+                   static_cast<double>(c.connections)});
+    out.push_back(
+        {"custos_http_requests_total", "Requests", true, {}, static_cast<double>(c.requests)});
+    out.push_back({"custos_http_bad_requests_total",
+                   "Requests that were no HTTP",
+                   true,
+                   {},
+                   static_cast<double>(c.bad_requests)});
+    out.push_back({"custos_http_refused_connections_total",
+                   "Connections over the limit",
+                   true,
+                   {},
+                   static_cast<double>(c.refused)});
+    out.push_back({"custos_http_handshake_failures_total",
+                   "TLS handshakes that failed",
+                   true,
+                   {},
+                   static_cast<double>(c.handshake_failures)});
+    for (const auto& [name, gate] :
+         {std::pair{"attestation", &attestations}, std::pair{"keys", &key_requests},
+          std::pair{"admin", &admin_requests}})
+      out.push_back({"custos_overload_refusals_total",
+                     "Requests refused because too many were in hand",
+                     true,
+                     {{"service", name}},
+                     static_cast<double>(gate->refused())});
+    out.push_back({"custos_configuration_revision",
+                   "Revision of the configuration",
+                   false,
+                   {},
+                   static_cast<double>(config->load()->revision)});
+    out.push_back({"custos_audit_records_total",
+                   "Audit records on disk since the start",
+                   true,
+                   {},
+                   static_cast<double>(audit_gauges->records)});
+    out.push_back({"custos_audit_write_failures_total",
+                   "Failed writes of the audit log",
+                   true,
+                   {},
+                   static_cast<double>(audit_gauges->write_failures)});
+  });
+}
+
+result<void> node_process::impl::start_gateway() {
+  const auto where = parse_listen(options.listen);
+  if (!where)
+    return field_error(errc::invalid_argument, "--listen", "expected address:port");
+  api = std::make_unique<gateway::node_api>(ports());
+  http::server_options o;
+  o.address = where->host;
+  o.port = where->port;
+  o.tls =
+      http::tls_identity{store->identity().certificate.pem() + store->keys()->ca_certificate.pem(),
+                         store->identity().tls_key};
+  CUSTOS_TRY(https, http::server::listen(pool, std::move(o),
+                                         [this](http::request&& r, const http::responder& respond) {
+                                           api->handle(std::move(r), respond);
+                                         }));
+  add_metrics();
+  CUSTOS_TRY(ops, start_ops_server(pool, options.common.ops_listen, measured, [this] {
+               const auto snapshot = config->load();
+               readiness state;
+               state.ready = audit_gauges->writable;
+               state.details = {{"node", store->identity().name},
+                                {"cluster_id", store->keys()->cluster_id},
+                                {"configuration_revision", std::to_string(snapshot->revision)},
+                                {"configuration_fingerprint", snapshot->fingerprint},
+                                {"audit", audit_gauges->writable ? "ok" : "cannot be written"}};
+               return state;
+             }));
+  https->start();
+  log_info("node.listening",
+           {{"address", where->host},
+            {"port", std::to_string(https->port())},
+            {"node", store->identity().name},
+            {"cluster", store->keys()->cluster_id},
+            {"configuration_revision", std::to_string(config->load()->revision)}});
+  return {};
+}
+
+node_process::node_process(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
+
+node_process::~node_process() {
+  stop();
+}
+
+result<std::unique_ptr<node_process>> node_process::start(const node_options& options) {
+  std::unique_ptr<node_process> out(new node_process(std::make_unique<impl>(options)));
+  CUSTOS_CHECK(out->impl_->open_state());
+  out->impl_->start_services();
+  CUSTOS_CHECK(out->impl_->start_gateway());
+  return out;
+}
+
+void node_process::stop() {
+  auto& i = *impl_;
+  if (i.stopped)
+    return;
+  i.stopped = true;
+  const std::chrono::milliseconds drain_time = std::chrono::seconds(i.options.common.drain_s) / 2;
+  if (i.https)
+    i.https->drain(drain_time);
+  if (i.ops)
+    i.ops->drain(std::chrono::milliseconds(500));
+  if (i.calls)
+    i.calls->stop();
+  for (const auto& v : i.verifiers)
+    caf::anon_send_exit(v, caf::exit_reason::user_shutdown);
+  if (i.keys)
+    caf::anon_send_exit(i.keys, caf::exit_reason::user_shutdown);
+  if (i.config_store)
+    caf::anon_send_exit(i.config_store, caf::exit_reason::user_shutdown);
+  if (i.audit) {
+    caf::scoped_actor self(i.system);
+    self->request(i.audit, stop_budget, drain{})
+        .receive([](const drained&) {}, [](const caf::error&) { log_error("audit.drain_failed"); });
+    caf::anon_send_exit(i.audit, caf::exit_reason::user_shutdown);
+  }
+  i.pool.stop();
+  i.verifiers.clear();
+  i.keys = nullptr;
+  i.config_store = nullptr;
+  i.audit = nullptr;
+  i.calls.reset();
+}
+
+} // namespace custos::runtime
