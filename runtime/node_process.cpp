@@ -152,7 +152,7 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
   given.seal = [this](const crypto::secret_bytes& secret, std::string_view label) {
     return store->seals()->seal(secret.reveal_secret(), label);
   };
-  given.fetch_peer_certificates = [this](const key_server& s,
+  given.read_peer_certificates = [this](const key_server& s,
                                          std::function<void(result<std::string>)> done) {
     tls::fetch_peer_certificates(pool, s.host, s.port, peer_certificate_budget, std::move(done));
   };
