@@ -61,6 +61,39 @@ TEST(Replay, TheQuotedMachinesLogGivesItsPcrsInThreeBanks) {
   }
 }
 
+/// The event's own bytes in the log.
+bytes event_bytes(const bytes& log, const event& e) {
+  const auto end = static_cast<std::size_t>(e.data.data() - log.data()) + e.data.size();
+  return {log.begin() + e.offset, log.begin() + static_cast<long>(end)};
+}
+
+TEST(Replay, ARecordedLogWithoutOrWithTwiceAnyOneEventGivesAnotherValue) {
+  const auto log = read_data(logs_dir + "rhel8-uefi.bin");
+  const auto parsed = parse(log);
+  ASSERT_TRUE(parsed);
+  const std::vector<hash_alg> banks{hash_alg::sha256};
+  const auto right = replay(*parsed, banks);
+  ASSERT_TRUE(right);
+  for (const auto& e : parsed->events) {
+    if (e.type == event_type::no_action)
+      continue;
+    const auto one = event_bytes(log, e);
+    auto without = log;
+    without.erase(without.begin() + e.offset,
+                  without.begin() + e.offset + static_cast<long>(one.size()));
+    auto twice = log;
+    twice.insert(twice.begin() + e.offset, one.begin(), one.end());
+    for (const auto& mutated : {without, twice}) {
+      const auto again = parse(mutated);
+      ASSERT_TRUE(again);
+      const auto values = replay(*again, banks);
+      ASSERT_TRUE(values);
+      EXPECT_NE(to_bytes(values->banks[0].value(e.pcr)), to_bytes(right->banks[0].value(e.pcr)))
+          << e.index;
+    }
+  }
+}
+
 TEST(Replay, AnEventWithoutADigestOfTheBankIsAnError) {
   const auto log = read_data(logs_dir + "tpm2-tools/event-uefivar.bin"); // declares four, gives two
   const auto parsed = parse(log);

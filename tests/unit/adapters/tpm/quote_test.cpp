@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
+#include <openssl/rsa.h>
 
 namespace custos::tpm {
 namespace {
@@ -310,6 +311,33 @@ TEST_F(OwnKey, AcceptsCoordinatesWithoutLeadingZeros) {
     ASSERT_TRUE(verify_quote_signature(area(), message, *sig, false));
   }
   EXPECT_TRUE(found);
+}
+
+TEST(Signature, RsaPssWithEitherUsualSaltLength) {
+  const auto key = crypto::generate_rsa(2048);
+  ASSERT_TRUE(key);
+  const auto ak = parse_public(rsa_public(modulus_of(*key), {.scheme = 0x0016}));
+  ASSERT_TRUE(ak) << ak.failure().message;
+  ASSERT_TRUE(check_attestation_key(*ak));
+  const auto message = quote_bytes({});
+  for (const int salt : {RSA_PSS_SALTLEN_DIGEST, RSA_PSS_SALTLEN_MAX}) {
+    EVP_MD_CTX* context = EVP_MD_CTX_new();
+    EVP_PKEY_CTX* pkey = nullptr;
+    bytes value(256);
+    std::size_t size = value.size();
+    ASSERT_EQ(EVP_DigestSignInit(context, &pkey, EVP_sha256(), nullptr, key->handle()), 1);
+    ASSERT_EQ(EVP_PKEY_CTX_set_rsa_padding(pkey, RSA_PKCS1_PSS_PADDING), 1);
+    ASSERT_EQ(EVP_PKEY_CTX_set_rsa_pss_saltlen(pkey, salt), 1);
+    ASSERT_EQ(EVP_DigestSign(context, value.data(), &size, message.data(), message.size()), 1);
+    EVP_MD_CTX_free(context);
+    const auto sig = parse_signature(tpm_bytes().u16(0x0016).u16(0x000B).sized(value));
+    ASSERT_TRUE(sig);
+    EXPECT_TRUE(verify_quote_signature(*ak, message, *sig, false));
+    // The same value passed off as the other padding, and by a blob that says so.
+    const auto other = parse_signature(tpm_bytes().u16(0x0014).u16(0x000B).sized(value));
+    ASSERT_TRUE(other);
+    EXPECT_FALSE(verify_quote_signature(*ak, message, *other, false));
+  }
 }
 
 TEST(Signature, RefusesOtherSchemes) {
