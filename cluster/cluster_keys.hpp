@@ -58,7 +58,10 @@ struct node_request {
   std::vector<std::string> ip_addresses;
 };
 
-/// Names and addresses are checked: errc::invalid_argument with field.
+/// errc::invalid_argument with field: node_name, dns_names or ip_addresses (one name is needed).
+result<void> check_node_request(const node_request& request);
+
+/// For server and client authentication; checks the request first.
 result<crypto::certificate> issue_node_certificate(const cluster_keys& keys,
                                                    const node_request& request,
                                                    const crypto::key& node_public,
@@ -71,6 +74,10 @@ std::string node_common_name(std::string_view name);
 /// (public). Everything written in one batch by whoever calls.
 result<void> add_keys(rocksdb::write_batch& batch, const cluster_keys& keys,
                       const node_identity& identity, const crypto::secret_bytes& node_key);
+
+/// The identity alone (a renewed certificate).
+result<void> add_identity(rocksdb::write_batch& batch, const sealer& seals,
+                          const node_identity& identity);
 
 struct loaded_keys {
   cluster_keys keys;

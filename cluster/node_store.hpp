@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 namespace custos::cluster {
@@ -48,6 +49,10 @@ private:
 
 /// Whether `data_dir` holds a node. (Existence only; open() says whether it is good.)
 bool is_initialized(const std::filesystem::path& data_dir);
+
+/// The nodes that this one knows to have been issued a certificate: so that no two have one name.
+std::string member_key(std::string_view node_name);
+std::string member_record(const crypto::certificate& certificate);
 
 /// What a new data directory is made of.
 struct new_node {

@@ -1,0 +1,305 @@
+#include "cluster/cluster_keys.hpp"
+
+#include "adapters/jose/jose.hpp"
+#include "adapters/json/json.hpp"
+#include "cluster/config_codec.hpp"
+#include "cluster/fields.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <boost/json.hpp>
+
+namespace custos::cluster {
+
+namespace {
+
+constexpr std::uint8_t keys_version = 1;
+constexpr std::size_t cluster_id_bytes = 16;
+constexpr std::size_t cluster_name_bytes_max = 64;
+constexpr std::size_t issuer_bytes_max = 256;
+constexpr std::size_t challenge_key_bytes = 32;
+constexpr std::size_t host_name_bytes_max = 253; // RFC 1035, 2.3.4, as text
+constexpr std::size_t names_per_node_max = 32;
+constexpr std::size_t identity_bytes_max = 32U << 10U;
+
+constexpr std::string_view data_key_at = "node/data-key";
+constexpr std::string_view cluster_keys_at = "cluster/keys";
+constexpr std::string_view identity_at = "node/identity";
+constexpr std::string_view tls_key_at = "node/tls-key";
+
+/// Stored: append only.
+enum field_tag : std::uint8_t {
+  tag_cluster_id = 1,
+  tag_cluster_name,
+  tag_issuer,
+  tag_ca_key,
+  tag_ca_certificate,
+  tag_data_key,
+  tag_challenge_key,
+  tag_token_key,
+  tag_ak_ca_key,
+  tag_ak_ca_certificate,
+};
+
+bool printable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+result<void> check_names(std::string_view cluster_name, std::string_view issuer) {
+  if (cluster_name.empty() || cluster_name.size() > cluster_name_bytes_max ||
+      !printable(cluster_name))
+    return field_error(errc::invalid_argument, "cluster_name",
+                       "expected 1-64 printable ASCII characters");
+  constexpr std::string_view scheme = "https://";
+  if (!issuer.starts_with(scheme) || issuer.size() == scheme.size() ||
+      issuer.size() > issuer_bytes_max || !printable(issuer) ||
+      issuer.find_first_of(" \"<>\\^`{|}?#") != std::string_view::npos)
+    return field_error(errc::invalid_argument, "issuer",
+                       "expected an https URL without query and fragment");
+  return {};
+}
+
+result<crypto::certificate> self_signed_ca(const std::string& name, const crypto::key& key,
+                                           crypto::unix_seconds now) {
+  crypto::certificate_request request;
+  request.common_name = name;
+  request.organization = "Custos";
+  request.is_ca = true;
+  request.not_before = now - clock_skew_s;
+  request.not_after = now + ca_life_s;
+  return crypto::issue_certificate(request, key, key, nullptr);
+}
+
+crypto::secret_ptr shared(crypto::secret_bytes secret) {
+  return std::make_shared<const crypto::secret_bytes>(std::move(secret));
+}
+
+bool is_dns_name(std::string_view name) {
+  return !name.empty() && name.size() <= host_name_bytes_max && name.front() != '-' &&
+         name.front() != '.' && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '.';
+         });
+}
+
+bool is_ip_address(const std::string& text) {
+  in6_addr ignored{};
+  return ::inet_pton(AF_INET, text.c_str(), &ignored) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &ignored) == 1;
+}
+
+} // namespace
+
+result<cluster_keys> generate_cluster_keys(std::string cluster_name, std::string issuer,
+                                           crypto::unix_seconds now) {
+  CUSTOS_CHECK(check_names(cluster_name, issuer));
+  cluster_keys out;
+  out.cluster_id = crypto::hex(crypto::random_bytes(cluster_id_bytes));
+  out.cluster_name = std::move(cluster_name);
+  out.issuer = std::move(issuer);
+  CUSTOS_TRY(out.ca_key, crypto::generate_p256());
+  CUSTOS_TRY(out.ca_certificate,
+             self_signed_ca("Custos cluster " + out.cluster_name + " CA", out.ca_key, now));
+  out.data_key = shared(crypto::random_secret(data_key_bytes));
+  out.challenge_key = shared(crypto::random_secret(challenge_key_bytes));
+  CUSTOS_TRY(out.token_key, crypto::generate_p256());
+  CUSTOS_TRY(out.token_kid, jose::thumbprint(out.token_key));
+  CUSTOS_TRY(out.ak_ca_key, crypto::generate_p256());
+  CUSTOS_TRY(out.ak_ca_certificate,
+             self_signed_ca("Custos cluster " + out.cluster_name + " attestation key CA",
+                            out.ak_ca_key, now));
+  return out;
+}
+
+crypto::secret_bytes serialize(const cluster_keys& keys) {
+  const auto ca_key = keys.ca_key.pkcs8_der();
+  const auto token_key = keys.token_key.pkcs8_der();
+  const auto ak_ca_key = keys.ak_ca_key.pkcs8_der();
+  return write_fields(keys_version, {{tag_cluster_id, as_bytes(keys.cluster_id)},
+                                     {tag_cluster_name, as_bytes(keys.cluster_name)},
+                                     {tag_issuer, as_bytes(keys.issuer)},
+                                     {tag_ca_key, ca_key.reveal_secret()},
+                                     {tag_ca_certificate, keys.ca_certificate.der()},
+                                     {tag_data_key, keys.data_key->reveal_secret()},
+                                     {tag_challenge_key, keys.challenge_key->reveal_secret()},
+                                     {tag_token_key, token_key.reveal_secret()},
+                                     {tag_ak_ca_key, ak_ca_key.reveal_secret()},
+                                     {tag_ak_ca_certificate, keys.ak_ca_certificate.der()}});
+}
+
+namespace {
+
+/// Reads the parts of one serialised bundle.
+class keys_reader {
+public:
+  explicit keys_reader(const std::vector<tagged_field>& fields) : fields_(fields) {}
+
+  result<std::string> text(std::uint8_t tag) const {
+    CUSTOS_TRY(const auto value, one_field(fields_, tag));
+    return std::string(as_text(value));
+  }
+  result<crypto::secret_ptr> secret(std::uint8_t tag, std::size_t size) const {
+    CUSTOS_TRY(const auto value, one_field(fields_, tag));
+    if (value.size() != size)
+      return make_error(errc::malformed, "expected " + std::to_string(size) + " bytes");
+    return shared(crypto::secret_bytes(value));
+  }
+  result<crypto::key> p256(std::uint8_t tag) const {
+    CUSTOS_TRY(const auto value, one_field(fields_, tag));
+    CUSTOS_TRY(auto key, crypto::private_key_from_pkcs8(value));
+    if (key.type() != crypto::key_type::p256)
+      return make_error(errc::malformed, "expected a P-256 key");
+    return key;
+  }
+  /// The CA certificate of `key`.
+  result<crypto::certificate> ca_of(std::uint8_t tag, const crypto::key& key) const {
+    CUSTOS_TRY(const auto value, one_field(fields_, tag));
+    CUSTOS_TRY(auto cert, crypto::certificate_from_der(value));
+    if (!cert.is_ca() || !cert.public_key().same_public(key))
+      return make_error(errc::malformed, "expected the CA certificate of its key");
+    return cert;
+  }
+
+private:
+  const std::vector<tagged_field>& fields_;
+};
+
+} // namespace
+
+result<cluster_keys> parse_cluster_keys(byte_view octets) {
+  CUSTOS_TRY(const auto fields, read_fields(keys_version, octets));
+  const keys_reader reader(fields);
+  cluster_keys out;
+  CUSTOS_TRY(out.cluster_id, reader.text(tag_cluster_id));
+  const auto id = crypto::from_hex(out.cluster_id);
+  if (!id || id->size() != cluster_id_bytes)
+    return make_error(errc::malformed, "expected a cluster id of 32 hex digits");
+  CUSTOS_TRY(out.cluster_name, reader.text(tag_cluster_name));
+  CUSTOS_TRY(out.issuer, reader.text(tag_issuer));
+  CUSTOS_CHECK(check_names(out.cluster_name, out.issuer));
+  CUSTOS_TRY(out.ca_key, reader.p256(tag_ca_key));
+  CUSTOS_TRY(out.ca_certificate, reader.ca_of(tag_ca_certificate, out.ca_key));
+  CUSTOS_TRY(out.data_key, reader.secret(tag_data_key, data_key_bytes));
+  CUSTOS_TRY(out.challenge_key, reader.secret(tag_challenge_key, challenge_key_bytes));
+  CUSTOS_TRY(out.token_key, reader.p256(tag_token_key));
+  CUSTOS_TRY(out.token_kid, jose::thumbprint(out.token_key));
+  CUSTOS_TRY(out.ak_ca_key, reader.p256(tag_ak_ca_key));
+  CUSTOS_TRY(out.ak_ca_certificate, reader.ca_of(tag_ak_ca_certificate, out.ak_ca_key));
+  return out;
+}
+
+std::string node_common_name(std::string_view name) {
+  return std::string("node:").append(name);
+}
+
+result<void> check_node_request(const node_request& request) {
+  auto name = check_object_name(object_kind::principal, request.name);
+  if (!name)
+    return field_error(errc::invalid_argument, "node_name", name.failure().message);
+  if (request.dns_names.empty() && request.ip_addresses.empty())
+    return field_error(errc::invalid_argument, "dns_names",
+                       "expected at least one DNS name or IP address that the node is reached by");
+  if (request.dns_names.size() + request.ip_addresses.size() > names_per_node_max)
+    return field_error(errc::too_large, "dns_names", "expected at most 32 names and addresses");
+  for (const auto& dns : request.dns_names)
+    if (!is_dns_name(dns))
+      return field_error(errc::invalid_argument, "dns_names", "expected a DNS name");
+  for (const auto& ip : request.ip_addresses)
+    if (!is_ip_address(ip))
+      return field_error(errc::invalid_argument, "ip_addresses",
+                         "expected an IPv4 or IPv6 address");
+  return {};
+}
+
+result<crypto::certificate> issue_node_certificate(const cluster_keys& keys,
+                                                   const node_request& request,
+                                                   const crypto::key& node_public,
+                                                   crypto::unix_seconds now) {
+  CUSTOS_CHECK(check_node_request(request));
+  crypto::certificate_request wanted;
+  wanted.common_name = node_common_name(request.name);
+  wanted.organization = "Custos";
+  wanted.dns_names = request.dns_names;
+  wanted.ip_addresses = request.ip_addresses;
+  wanted.server_auth = true;
+  wanted.client_auth = true; // towards other nodes
+  wanted.not_before = now - clock_skew_s;
+  wanted.not_after = std::min(now + node_certificate_life_s, keys.ca_certificate.not_after());
+  return crypto::issue_certificate(wanted, node_public, keys.ca_key, &keys.ca_certificate);
+}
+
+// ---- in the store -------------------------------------------------------------------------------
+
+result<void> add_identity(rocksdb::write_batch& batch, const sealer& seals,
+                          const node_identity& identity) {
+  CUSTOS_TRY(const auto tls_key,
+             seals.seal(identity.tls_key.pkcs8_der().reveal_secret(), tls_key_at));
+  batch.put(std::string(tls_key_at), tls_key.sealed);
+  batch.put(std::string(identity_at),
+            json::canonical(boost::json::object{{"name", identity.name},
+                                                {"certificate", identity.certificate.pem()}}));
+  return {};
+}
+
+result<void> add_keys(rocksdb::write_batch& batch, const cluster_keys& keys,
+                      const node_identity& identity, const crypto::secret_bytes& node_key) {
+  CUSTOS_TRY(auto wrapped, wrap_data_key(node_key, *keys.data_key));
+  batch.put(std::string(data_key_at), std::move(wrapped));
+  const sealer seals(keys.data_key);
+  CUSTOS_TRY(const auto sealed, seals.seal(serialize(keys).reveal_secret(), cluster_keys_at));
+  batch.put(std::string(cluster_keys_at), sealed.sealed);
+  return add_identity(batch, seals, identity);
+}
+
+namespace {
+
+result<bytes> stored(const rocksdb::kv_store& store, std::string_view key) {
+  CUSTOS_TRY(auto value, store.get(key));
+  if (!value)
+    return make_error(errc::corrupted, "the store has no " + std::string(key));
+  return *std::move(value);
+}
+
+/// After the data key opened, nothing else may fail to: then it is damage, not the wrong key.
+template <class T>
+result<T> or_corrupted(result<T> r, std::string_view key) {
+  if (r || r.failure().code == errc::unsupported || r.failure().code == errc::storage_failure)
+    return r;
+  return make_error(errc::corrupted, "stored " + std::string(key) + ": " + r.failure().message);
+}
+
+result<node_identity> load_identity(const rocksdb::kv_store& store, const sealer& seals) {
+  node_identity out;
+  CUSTOS_TRY(const auto text, stored(store, identity_at));
+  CUSTOS_TRY(auto o, json::parse_object(as_text(text), identity_bytes_max));
+  CUSTOS_TRY(out.name, o.string("name", object_name_bytes_max));
+  CUSTOS_TRY(const auto pem, o.string("certificate", identity_bytes_max));
+  CUSTOS_TRY(out.certificate, crypto::certificate_from_pem(as_bytes(pem)));
+  CUSTOS_TRY(auto sealed, stored(store, tls_key_at));
+  CUSTOS_TRY(const auto tls_key, seals.open({std::move(sealed)}, tls_key_at));
+  CUSTOS_TRY(out.tls_key, crypto::private_key_from_pkcs8(tls_key.reveal_secret()));
+  if (!out.certificate.public_key().same_public(out.tls_key))
+    return make_error(errc::corrupted, "the certificate is not that of the node's key");
+  return out;
+}
+
+result<cluster_keys> load_cluster_keys(const rocksdb::kv_store& store, const sealer& seals) {
+  CUSTOS_TRY(auto sealed, stored(store, cluster_keys_at));
+  CUSTOS_TRY(const auto octets, seals.open({std::move(sealed)}, cluster_keys_at));
+  return parse_cluster_keys(octets.reveal_secret());
+}
+
+} // namespace
+
+result<loaded_keys> load_keys(const rocksdb::kv_store& store,
+                              const crypto::secret_bytes& node_key) {
+  CUSTOS_TRY(const auto wrapped, stored(store, data_key_at));
+  CUSTOS_TRY(auto data_key, unwrap_data_key(node_key, wrapped));
+  const sealer seals(shared(std::move(data_key)));
+  loaded_keys out;
+  CUSTOS_TRY(out.keys, or_corrupted(load_cluster_keys(store, seals), cluster_keys_at));
+  CUSTOS_TRY(out.identity, or_corrupted(load_identity(store, seals), identity_at));
+  return out;
+}
+
+} // namespace custos::cluster

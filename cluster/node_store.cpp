@@ -1,0 +1,196 @@
+#include "cluster/node_store.hpp"
+
+#include "cluster/config_storage.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace custos::cluster {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view node_folder = "node";
+constexpr std::string_view key_file = "node.key";
+constexpr std::string_view db_folder = "db";
+constexpr std::string_view unfinished_prefix = ".node-";
+constexpr std::string_view lock_file = ".node.lock";
+constexpr std::string_view format_at = "format";
+
+error disk_error(const std::string& doing, const std::error_code& why) {
+  return make_error(errc::storage_failure, doing + ": " + why.message());
+}
+
+std::error_code last_error() {
+  return {errno, std::generic_category()};
+}
+
+/// What a folder lists survives a power loss only when the folder itself was synced.
+result<void> sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  const auto why = last_error();
+  if (fd >= 0)
+    ::close(fd);
+  if (!synced)
+    return disk_error("syncing " + folder.string(), why);
+  return {};
+}
+
+/// Only one process makes a node in a data directory. The lock goes with the process.
+class directory_lock {
+public:
+  directory_lock() = default;
+  directory_lock(const directory_lock&) = delete;
+  directory_lock& operator=(const directory_lock&) = delete;
+  ~directory_lock() {
+    if (fd_ >= 0)
+      ::close(fd_);
+  }
+  result<void> take(const fs::path& data_dir) {
+    const auto file = data_dir / lock_file;
+    fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd_ < 0)
+      return disk_error("opening " + file.string(), last_error());
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
+      return make_error(errc::unavailable,
+                        "another process is making a node in " + data_dir.string());
+    return {};
+  }
+
+private:
+  int fd_ = -1;
+};
+
+/// A folder that is removed unless it was finished.
+class unfinished_folder {
+public:
+  unfinished_folder() = default;
+  unfinished_folder(const unfinished_folder&) = delete;
+  unfinished_folder& operator=(const unfinished_folder&) = delete;
+  ~unfinished_folder() {
+    std::error_code ignored;
+    if (!path_.empty())
+      fs::remove_all(path_, ignored);
+  }
+  result<void> make(const fs::path& data_dir) {
+    std::string pattern = (data_dir / unfinished_prefix).string() + "XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) // mode 0700
+      return disk_error("making a folder in " + data_dir.string(), last_error());
+    path_ = pattern;
+    return {};
+  }
+  result<void> finish(const fs::path& as) {
+    if (::rename(path_.c_str(), as.c_str()) != 0)
+      return disk_error("renaming " + path_.string(), last_error());
+    path_.clear();
+    return {};
+  }
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+private:
+  fs::path path_;
+};
+
+result<void> remove_unfinished(const fs::path& data_dir) {
+  std::error_code failed;
+  std::vector<fs::path> found;
+  for (fs::directory_iterator i(data_dir, failed), end; !failed && i != end; i.increment(failed))
+    if (i->path().filename().string().starts_with(unfinished_prefix) && i->is_directory(failed))
+      found.push_back(i->path());
+  for (const auto& folder : found)
+    if (!failed)
+      fs::remove_all(folder, failed);
+  if (failed)
+    return disk_error("cleaning " + data_dir.string(), failed);
+  return {};
+}
+
+result<void> prepare(const fs::path& data_dir, directory_lock& lock) {
+  std::error_code failed;
+  const bool made = fs::create_directories(data_dir, failed);
+  if (failed)
+    return disk_error("making " + data_dir.string(), failed);
+  if (made)
+    fs::permissions(data_dir, fs::perms::owner_all, failed);
+  if (failed)
+    return disk_error("closing " + data_dir.string() + " to others", failed);
+  CUSTOS_CHECK(lock.take(data_dir));
+  if (is_initialized(data_dir))
+    return make_error(errc::already_exists, data_dir.string() + " holds a node already");
+  return remove_unfinished(data_dir);
+}
+
+result<void> fill(const fs::path& folder, const new_node& node) {
+  CUSTOS_TRY(const auto node_key, create_node_key_file(folder / key_file));
+  rocksdb::write_batch batch;
+  batch.put(std::string(format_at), store_format);
+  batch.put(member_key(node.identity.name), member_record(node.identity.certificate));
+  CUSTOS_CHECK(add_keys(batch, node.keys, node.identity, node_key));
+  add_everything(batch, node.configuration);
+  CUSTOS_TRY(const auto store, rocksdb::open_store(folder / db_folder, {true}));
+  return store->write(batch);
+}
+
+} // namespace
+
+bool is_initialized(const fs::path& data_dir) {
+  std::error_code ignored;
+  return fs::exists(data_dir / node_folder, ignored);
+}
+
+std::string member_key(std::string_view node_name) {
+  return std::string("member/").append(node_name);
+}
+
+std::string member_record(const crypto::certificate& certificate) {
+  return R"({"serial":")" + certificate.serial_hex() + "\"}";
+}
+
+result<void> create_node_store(const fs::path& data_dir, const new_node& node) {
+  directory_lock lock;
+  CUSTOS_CHECK(prepare(data_dir, lock));
+  unfinished_folder folder;
+  CUSTOS_CHECK(folder.make(data_dir));
+  CUSTOS_CHECK(fill(folder.path(), node));
+  CUSTOS_CHECK(sync_folder(folder.path() / db_folder));
+  CUSTOS_CHECK(sync_folder(folder.path()));
+  CUSTOS_CHECK(folder.finish(data_dir / node_folder));
+  return sync_folder(data_dir);
+}
+
+result<std::shared_ptr<node_store>> node_store::open(const fs::path& data_dir) {
+  if (!is_initialized(data_dir))
+    return make_error(errc::not_found, data_dir.string() +
+                                           " holds no node: make the first node of a cluster with "
+                                           "\"custos cluster init\" or join one with \"custos "
+                                           "cluster join\"");
+  const auto folder = data_dir / node_folder;
+  CUSTOS_TRY(const auto node_key, read_node_key_file(folder / key_file));
+  auto store = rocksdb::open_store(folder / db_folder);
+  if (!store && store.failure().code == errc::not_found)
+    return make_error(errc::corrupted, folder.string() + ": the store is missing");
+  if (!store)
+    return std::move(store).failure();
+  CUSTOS_TRY(const auto format, (*store)->get(format_at));
+  if (!format)
+    return make_error(errc::corrupted, folder.string() + ": the store names no format");
+  if (as_text(*format) != store_format)
+    return make_error(errc::unsupported, folder.string() + " has format " +
+                                             std::string(as_text(*format)) +
+                                             "; this version reads " + std::string(store_format));
+  CUSTOS_TRY(auto loaded, load_keys(**store, node_key));
+  const std::shared_ptr<node_store> out(new node_store);
+  out->keys_ = std::make_shared<const cluster_keys>(std::move(loaded.keys));
+  out->identity_ = std::move(loaded.identity);
+  out->seals_ = std::make_shared<const sealer>(out->keys_->data_key);
+  out->store_ = *std::move(store);
+  return out;
+}
+
+} // namespace custos::cluster
