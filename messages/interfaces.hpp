@@ -54,6 +54,22 @@ using host_proxy_api = caf::typed_actor<caf::replies_to<proxied_call>::with<prox
                                         /// From the proxy's own socket thread.
                                         caf::reacts_to<proxied_answer>>;
 
+/// The host's TPM. Detached: the TPM blocks.
+using tpm_api = caf::typed_actor<caf::replies_to<get_tpm_identity>::with<tpm_identity>,
+                                 caf::replies_to<activate_credential>::with<credential_activated>,
+                                 caf::replies_to<make_quote>::with<quote_made>>;
+
+/// The host agent: keeps the host attested, asks for keys.
+using host_agent_api =
+    caf::typed_actor<caf::replies_to<host_services>::with<services_applied>,
+                     caf::replies_to<clear_host_services>::with<services_applied>,
+                     caf::replies_to<get_host_status>::with<host_status>,
+                     /// Answers when the attempt has ended.
+                     caf::replies_to<attest_now>::with<host_status>,
+                     caf::replies_to<request_key>::with<key_ready>,
+                     /// From timers and socket threads of its own.
+                     caf::reacts_to<tick>, caf::reacts_to<deferred_call>>;
+
 /// Append-only audit log. Detached: it writes files.
 using audit_api = caf::typed_actor<caf::reacts_to<audit_record>,
                                    /// Answered when the record is on disk, or with the reason why

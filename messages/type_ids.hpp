@@ -8,6 +8,7 @@
 #include "messages/config.hpp"
 #include "messages/config_commands.hpp"
 #include "messages/error.hpp"
+#include "messages/host.hpp"
 #include "messages/keys.hpp"
 #include "messages/kmip.hpp"
 #include "messages/local.hpp"
@@ -67,7 +68,21 @@
   X(custos::config_documents)                                                                      \
   X(custos::proxied_call)                                                                          \
   X(custos::proxied_answer)                                                                        \
-  X(custos::peer_certificate)
+  X(custos::peer_certificate)                                                                      \
+  X(custos::get_tpm_identity)                                                                      \
+  X(custos::tpm_identity)                                                                          \
+  X(custos::activate_credential)                                                                   \
+  X(custos::credential_activated)                                                                  \
+  X(custos::make_quote)                                                                            \
+  X(custos::quote_made)                                                                            \
+  X(custos::host_services)                                                                         \
+  X(custos::clear_host_services)                                                                   \
+  X(custos::services_applied)                                                                      \
+  X(custos::attest_now)                                                                            \
+  X(custos::get_host_status)                                                                       \
+  X(custos::host_status)                                                                           \
+  X(custos::request_key)                                                                           \
+  X(custos::key_ready)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)
