@@ -1,0 +1,126 @@
+// What one decrypt of a host costs this side of the key server: the six steps of the gate,
+// unwrapping under a primary key in memory, and the JWE. One thread.
+
+#include "actors/attestation/token.hpp"
+#include "actors/keyprovider/ciphertext.hpp"
+#include "actors/keyprovider/gate.hpp"
+#include "actors/keyprovider/token_reader.hpp"
+
+#include <benchmark/benchmark.h>
+#include <cstdlib>
+
+namespace {
+
+using namespace custos;
+using namespace custos::keyprovider;
+
+constexpr std::int64_t now = 1'800'000'000;
+
+template <class T>
+T must(result<T> r) {
+  if (!r)
+    std::abort();
+  return *std::move(r);
+}
+
+/// A host with a token, a provider, and a ciphertext of that host.
+struct scene {
+  crypto::key host_key = must(crypto::generate_p256());
+  crypto::key token_key = must(crypto::generate_p256());
+  std::shared_ptr<const std::vector<jose::trusted_key>> keys =
+      std::make_shared<const std::vector<jose::trusted_key>>(
+          std::vector<jose::trusted_key>{{"k1", token_key, "ES256"}});
+  crypto::secret_bytes primary = crypto::random_secret(32);
+  config_ptr config;
+  decrypt_key call;
+
+  scene() {
+    attestation::token_claims claims;
+    claims.issuer = "https://trust.example";
+    claims.host = "host-7";
+    claims.issued = now;
+    claims.expires = now + 3600;
+    claims.id = "id";
+    claims.nonce = bytes(32, 1);
+    const auto thumbprint = must(jose::thumbprint_digest(host_key));
+    std::copy(thumbprint.begin(), thumbprint.end(), claims.key_thumbprint.begin());
+    claims.image = "debian";
+    claims.image_version = "12.7";
+    claims.bank = "sha256";
+    claims.pcrs_used = {0, 1, 2, 3, 4, 5, 7};
+    claims.ak_name = bytes(34, 5);
+    auto snapshot = std::make_shared<config_snapshot>();
+    snapshot->tpm_cas["vendor"] = {"vendor", {}};
+    snapshot->base_images["debian"] = {"debian", "12.7", "sha256", {}};
+    snapshot->key_providers["vault"].name = "vault";
+    config = snapshot;
+    ciphertext_identity identity;
+    identity.provider = "vault";
+    identity.primary_key_id = "pk-1";
+    call.context = to_bytes("host-7/volume-3");
+    identity.context_hash = crypto::sha256(call.context);
+    const auto fresh = crypto::random_secret(fresh_key_bytes);
+    const wrapped_key wrapped{
+        {}, must(crypto::aes_kwp_wrap(primary.reveal_secret(), fresh.reveal_secret())), {}};
+    call.caller = {must(attestation::make_token(claims, token_key, "k1")), host_key.spki_der(),
+                   "192.0.2.7:1"};
+    call.provider = "vault";
+    call.ciphertext =
+        must(seal_key(identity, wrapped, fresh, call.context, crypto::random_secret(32)));
+  }
+  [[nodiscard]] gate make_gate() const {
+    gate_limits limits;
+    limits.calls_burst_max = 4'000'000'000U; // the rate limit is judged, and never reached
+    limits.calls_per_second_max = 4'000'000'000U;
+    return gate(tokens_of("https://trust.example", [k = keys] { return k; }), limits);
+  }
+  [[nodiscard]] crypto::secret_bytes open() const {
+    const auto parsed = must(parse_ciphertext(call.ciphertext));
+    const auto fresh =
+        must(crypto::aes_kwp_unwrap(primary.reveal_secret(), parsed.wrapped.ciphertext));
+    return must(open_key(parsed, call.context, fresh));
+  }
+};
+
+void gate_with_known_token(benchmark::State& state) {
+  const scene s;
+  auto g = s.make_gate();
+  for (auto _ : state)
+    benchmark::DoNotOptimize(must(g.admit(s.call, s.config, now)));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(gate_with_known_token);
+
+void gate_with_new_token(benchmark::State& state) {
+  const scene s;
+  auto g = s.make_gate();
+  for (auto _ : state) {
+    g.forget_verdicts();
+    benchmark::DoNotOptimize(must(g.admit(s.call, s.config, now)));
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(gate_with_new_token);
+
+void local_unwrap(benchmark::State& state) {
+  const scene s;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(s.open());
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(local_unwrap);
+
+void decrypt_whole(benchmark::State& state) {
+  const scene s;
+  auto g = s.make_gate();
+  for (auto _ : state) {
+    const auto granted = must(g.admit(s.call, s.config, now));
+    const auto key = s.open();
+    benchmark::DoNotOptimize(must(jose::encrypt_ecdh_es_a256kw(
+        granted.transport_key, granted.transport_key_id, key.reveal_secret())));
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(decrypt_whole);
+
+} // namespace
