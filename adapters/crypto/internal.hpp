@@ -62,6 +62,9 @@ inline key own(EVP_PKEY* handle) {
 bio_ptr bio_over(byte_view data);
 std::string text_of(BIO* bio);
 
+/// The first common name in UTF-8, empty if there is none.
+std::string common_name_of(const X509_NAME* name);
+
 /// The DER encoding of whatever OpenSSL's i2d function encodes.
 template <class T>
 bytes der_of(int (*encode)(T, unsigned char**), T object) {

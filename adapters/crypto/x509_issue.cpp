@@ -145,11 +145,7 @@ result<csr_content> read_csr_pem(byte_view pem) {
   csr_content out;
   CUSTOS_TRY(out.public_key, public_key_from_spki(der_of(
                                  i2d_PUBKEY, const_cast<const EVP_PKEY*>(subject_key.get()))));
-  std::array<char, 256> name{};
-  const int size = X509_NAME_get_text_by_NID(X509_REQ_get_subject_name(csr.get()), NID_commonName,
-                                             name.data(), static_cast<int>(name.size()));
-  if (size > 0)
-    out.common_name.assign(name.data(), static_cast<std::size_t>(size));
+  out.common_name = common_name_of(X509_REQ_get_subject_name(csr.get()));
   ERR_clear_error();
   return out;
 }

@@ -42,6 +42,24 @@ std::size_t outer_size(byte_view der) {
 
 } // namespace
 
+namespace internal {
+
+std::string common_name_of(const X509_NAME* name) {
+  const int index = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+  if (index < 0)
+    return {};
+  unsigned char* text = nullptr;
+  const int size =
+      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index)));
+  if (size < 0)
+    return {};
+  std::string out(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+  OPENSSL_free(text);
+  return out;
+}
+
+} // namespace internal
+
 result<certificate> certificate_from_der(byte_view der) {
   if (der.size() > certificate_bytes_max)
     return make_error(errc::too_large, "certificate: expected at most 16384 bytes of DER");
@@ -129,20 +147,7 @@ std::string certificate::issuer() const {
 }
 
 std::string certificate::common_name() const {
-  if (!handle_)
-    return {};
-  const X509_NAME* subject = X509_get_subject_name(handle_.get());
-  const int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (index < 0)
-    return {};
-  unsigned char* text = nullptr;
-  const int size =
-      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
-  if (size < 0)
-    return {};
-  std::string out(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
-  OPENSSL_free(text);
-  return out;
+  return handle_ ? common_name_of(X509_get_subject_name(handle_.get())) : "";
 }
 
 std::string certificate::serial_hex() const {

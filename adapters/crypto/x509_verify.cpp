@@ -9,6 +9,9 @@ namespace {
 
 /// Longest path accepted, certificates between leaf and anchor.
 constexpr int chain_depth_max = 6;
+/// OpenSSL's level of 80 bits: no RSA below 1024 bits, no MD5, SHA-1 refused (SSL_CTX_set_security_
+/// level(3)). Vendors' TPM chains hold nothing weaker.
+constexpr int auth_level = 1;
 
 int accept_unknown_critical(int ok, X509_STORE_CTX* context) {
   if (ok == 0 && X509_STORE_CTX_get_error(context) == X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION) {
@@ -43,10 +46,11 @@ result<void> verify_chain(const certificate& leaf, const std::vector<certificate
   if (!store || !context || !untrusted)
     return openssl_error(errc::crypto_failure, "certificate chain");
   for (const auto& anchor : anchors)
-    X509_STORE_add_cert(store.get(), anchor.handle()); // a duplicate is no fault
+    if (anchor)
+      X509_STORE_add_cert(store.get(), anchor.handle()); // a duplicate is no fault
   for (const auto& c : intermediates)
-    if (X509_up_ref(c.handle()) == 1)
-      sk_X509_push(untrusted.get(), c.handle());
+    if (c && sk_X509_push(untrusted.get(), c.handle()) > 0)
+      X509_up_ref(c.handle());
   if (X509_STORE_CTX_init(context.get(), store.get(), leaf.handle(), untrusted.get()) != 1)
     return openssl_error(errc::crypto_failure, "certificate chain");
   X509_VERIFY_PARAM* const param = X509_STORE_CTX_get0_param(context.get());
@@ -59,6 +63,7 @@ result<void> verify_chain(const certificate& leaf, const std::vector<certificate
     X509_STORE_CTX_set_verify_cb(context.get(), accept_unknown_critical);
   X509_VERIFY_PARAM_set_flags(param, flags);
   X509_VERIFY_PARAM_set_depth(param, chain_depth_max);
+  X509_VERIFY_PARAM_set_auth_level(param, auth_level);
   X509_VERIFY_PARAM_set_time(param, options.now);
   if (options.use == purpose::tls_client)
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);

@@ -3,7 +3,7 @@
 #include "adapters/crypto/crypto.hpp"
 
 #include <algorithm>
-#include <boost/json.hpp>
+#include <boost/json/parse.hpp>
 #include <set>
 #include <simdjson.h>
 
@@ -17,6 +17,26 @@ namespace {
 struct document {
   dom::parser parser;
   simdjson::padded_string text;
+  bool secret = false; ///< a getter took a secret from it: no copy may stay behind
+
+  document() = default;
+  document(const document&) = delete;
+  document& operator=(const document&) = delete;
+  ~document() {
+    if (!secret)
+      return;
+    crypto::wipe(text.data(), text.size());
+    // Unescaped strings, one behind the other; they never take more room than the text and a
+    // length and an end mark for each.
+    if (parser.doc.string_buf != nullptr)
+      crypto::wipe(parser.doc.string_buf.get(), strings_bytes());
+  }
+
+private:
+  /// What simdjson allocates for strings (dom::document::allocate).
+  std::size_t strings_bytes() const {
+    return SIMDJSON_ROUNDUP_N(5 * parser.doc.capacity() / 3 + simdjson::SIMDJSON_PADDING, 64);
+  }
 };
 
 std::string escaped(std::string_view name) { // RFC 6901, 3
@@ -40,29 +60,50 @@ std::string up_to(std::size_t n, std::string_view unit) {
   return "at most " + std::to_string(n) + " " + std::string(unit);
 }
 
-/// Refuses duplicate member names at any depth.
-result<void> check_members(const dom::element& e, const std::string& path) {
+/// The pointer of a member whose name occurs twice, at any depth. Pointers are put together only
+/// when there is one: this runs over every document.
+std::optional<std::string> duplicate_in(const dom::element& e) {
   dom::array items;
   if (e.get(items) == simdjson::SUCCESS) {
     std::size_t i = 0;
-    for (const auto item : items)
-      CUSTOS_CHECK(check_members(item, path + "/" + std::to_string(i++)));
-    return {};
+    for (const auto item : items) {
+      if (const auto found = duplicate_in(item))
+        return "/" + std::to_string(i) + *found;
+      ++i;
+    }
+    return std::nullopt;
   }
   dom::object members;
   if (e.get(members) != simdjson::SUCCESS)
-    return {};
+    return std::nullopt;
   std::vector<std::string_view> names;
+  names.reserve(members.size());
   for (const auto member : members) {
     names.push_back(member.key);
-    if (member.value.is_object() || member.value.is_array())
-      CUSTOS_CHECK(check_members(member.value, path + "/" + escaped(member.key)));
+    if (const auto found = duplicate_in(member.value))
+      return "/" + escaped(member.key) + *found;
   }
   std::sort(names.begin(), names.end());
   if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end())
-    return field_error(errc::malformed, path + "/" + escaped(*twice),
-                       "expected each member name once");
-  return {};
+    return "/" + escaped(*twice);
+  return std::nullopt;
+}
+
+/// Parses and judges size, depth and duplicates; the root may be of any type.
+result<dom::element> parse_into(document& target, std::string_view text, std::size_t bytes_max) {
+  if (text.size() > bytes_max)
+    return make_error(errc::too_large, "expected a JSON document of " + up_to(bytes_max, "bytes"));
+  target.text = simdjson::padded_string(text);
+  if (target.parser.allocate(std::max<std::size_t>(text.size(), 64), depth_max) !=
+      simdjson::SUCCESS)
+    return make_error(errc::internal, "no memory for the JSON parser");
+  dom::element root;
+  if (const auto failed = target.parser.parse(target.text).get(root); failed != simdjson::SUCCESS)
+    return make_error(errc::malformed,
+                      std::string("expected JSON: ") + simdjson::error_message(failed));
+  if (const auto twice = duplicate_in(root))
+    return field_error(errc::malformed, *twice, "expected each member name once");
+  return root;
 }
 
 } // namespace
@@ -173,6 +214,7 @@ result<std::string> object::string(std::string_view name, std::size_t bytes_max)
 
 result<crypto::secret_bytes> object::secret_string(std::string_view name, std::size_t bytes_max) {
   const auto found = state_->find(name);
+  state_->owner->secret = true;
   std::string_view text;
   if (!found || found->get(text) != simdjson::SUCCESS || text.size() > bytes_max)
     return expected(state_->path_of(name), "a string of " + up_to(bytes_max, "bytes"));
@@ -294,26 +336,18 @@ result<std::int64_t> value::as_integer(std::int64_t min, std::int64_t max) const
 }
 
 result<object> parse_object(std::string_view text, std::size_t bytes_max) {
-  if (text.size() > bytes_max)
-    return make_error(errc::too_large, "expected a JSON document of " + up_to(bytes_max, "bytes"));
   auto owner = std::make_shared<document>();
-  owner->text = simdjson::padded_string(text);
-  dom::element root;
-  if (owner->parser.allocate(std::max<std::size_t>(text.size(), 64), depth_max) !=
-      simdjson::SUCCESS)
-    return make_error(errc::internal, "no memory for the JSON parser");
-  if (const auto failed = owner->parser.parse(owner->text).get(root); failed != simdjson::SUCCESS)
-    return make_error(errc::malformed,
-                      std::string("expected a JSON object: ") + simdjson::error_message(failed));
+  CUSTOS_TRY(const auto root, parse_into(*owner, text, bytes_max));
   if (!root.is_object())
     return make_error(errc::malformed, "expected a JSON object");
-  CUSTOS_CHECK(check_members(root, ""));
   return object_of(owner, root, "");
 }
 
 result<boost::json::value> parse_any(std::string_view text, std::size_t bytes_max) {
-  if (text.size() > bytes_max)
-    return make_error(errc::too_large, "expected a JSON document of " + up_to(bytes_max, "bytes"));
+  // Judged by the same parser as every document, because Boost.JSON keeps the last of two members
+  // of one name without a word.
+  document judged;
+  CUSTOS_CHECK(parse_into(judged, text, bytes_max));
   boost::json::parse_options options;
   options.max_depth = depth_max;
   boost::system::error_code failed;
@@ -321,35 +355,6 @@ result<boost::json::value> parse_any(std::string_view text, std::size_t bytes_ma
   if (failed)
     return make_error(errc::malformed, "expected JSON: " + failed.message());
   return parsed;
-}
-
-std::string canonical(const boost::json::value& v) {
-  if (const auto* const o = v.if_object()) {
-    std::vector<const boost::json::key_value_pair*> members;
-    for (const auto& member : *o)
-      members.push_back(&member);
-    std::sort(members.begin(), members.end(),
-              [](const auto* a, const auto* b) { return a->key() < b->key(); });
-    std::string out = "{";
-    for (const auto* const member : members) {
-      if (out.size() > 1)
-        out += ',';
-      out += boost::json::serialize(boost::json::string(member->key()));
-      out += ':';
-      out += canonical(member->value());
-    }
-    return out + "}";
-  }
-  if (const auto* const a = v.if_array()) {
-    std::string out = "[";
-    for (const auto& item : *a) {
-      if (out.size() > 1)
-        out += ',';
-      out += canonical(item);
-    }
-    return out + "]";
-  }
-  return boost::json::serialize(v);
 }
 
 } // namespace custos::json
