@@ -80,10 +80,11 @@ struct certificate_request {
   bool server_auth = false;
   unix_seconds not_before = 0;
   unix_seconds not_after = 0;
-  /// Extra non-critical extension: OID in dotted form and its DER-encoded OCTET STRING content.
+  /// Extra extension: OID in dotted form and its DER-encoded OCTET STRING content.
   struct extension {
     std::string oid;
     bytes value;
+    bool critical = false;
   };
   std::vector<extension> extensions;
 };

@@ -57,7 +57,8 @@ bool add_custom(X509* cert, const certificate_request::extension& e) {
   if (!object || !value ||
       ASN1_OCTET_STRING_set(value.get(), e.value.data(), static_cast<int>(e.value.size())) != 1)
     return false;
-  const x509_ext_ptr extension(X509_EXTENSION_create_by_OBJ(nullptr, object.get(), 0, value.get()));
+  const x509_ext_ptr extension(
+      X509_EXTENSION_create_by_OBJ(nullptr, object.get(), e.critical ? 1 : 0, value.get()));
   return extension && X509_add_ext(cert, extension.get(), -1) == 1;
 }
 

@@ -64,7 +64,9 @@ result<void> verify_chain(const certificate& leaf, const std::vector<certificate
   X509_VERIFY_PARAM_set_flags(param, flags);
   X509_VERIFY_PARAM_set_depth(param, chain_depth_max);
   X509_VERIFY_PARAM_set_auth_level(param, auth_level);
-  X509_VERIFY_PARAM_set_time(param, options.now);
+  // A set time overrides NO_CHECK_TIME.
+  if (!options.ignore_validity)
+    X509_VERIFY_PARAM_set_time(param, options.now);
   if (options.use == purpose::tls_client)
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
   if (options.use == purpose::tls_server)
