@@ -153,7 +153,7 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
     return store->seals()->seal(secret.reveal_secret(), label);
   };
   given.read_peer_certificates = [this](const key_server& s,
-                                         std::function<void(result<std::string>)> done) {
+                                        std::function<void(result<std::string>)> done) {
     tls::fetch_peer_certificates(pool, s.host, s.port, peer_certificate_budget, std::move(done));
   };
   return given;

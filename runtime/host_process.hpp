@@ -1,0 +1,54 @@
+#pragma once
+// How the host's daemon is put together: store, TPM actor, agent, management API, local socket.
+
+#include "adapters/http/http.hpp"
+#include "runtime/program.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace custos::runtime {
+
+struct host_options {
+  common_options common;
+  std::string name;
+  std::string data_dir = "/var/lib/custos-host";
+  std::string listen = "0.0.0.0:443";
+  std::string management_ca;                        ///< PEM file: who may configure this host
+  std::vector<std::string> managers{"coordinator"}; ///< CNs of certificates of that CA
+  std::vector<std::string> addresses{"127.0.0.1"};  ///< of this host, for its certificate
+  std::string socket = "/run/custos-host.sock";
+  std::vector<unsigned> allowed_uids;
+  std::string tcti = "device:/dev/tpmrm0";
+  std::string event_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
+  std::string ak_algorithm = "ecdsa-p256";
+};
+
+class host_process {
+public:
+  static result<std::unique_ptr<host_process>> start(const host_options& options);
+  ~host_process();
+  host_process(const host_process&) = delete;
+  host_process& operator=(const host_process&) = delete;
+  void stop();
+
+private:
+  struct impl;
+  explicit host_process(std::unique_ptr<impl> i);
+  std::unique_ptr<impl> impl_;
+};
+
+/// The host's own TLS identity, made at the first start: host.crt (PEM, for the coordinator to pin)
+/// and host.key (mode 0600) in the data directory.
+result<http::tls_identity> load_or_make_identity(const std::string& data_dir,
+                                                 const std::string& name,
+                                                 const std::vector<std::string>& addresses,
+                                                 std::int64_t now);
+
+/// A whole small file.
+result<std::string> read_text_file(const std::string& path, std::size_t bytes_max);
+/// Written whole, synced, with this mode; replaces what was there.
+result<void> write_file(const std::string& path, byte_view content, unsigned mode);
+
+} // namespace custos::runtime
