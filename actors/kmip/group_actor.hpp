@@ -5,6 +5,8 @@
 #include "actors/kmip/group_options.hpp"
 #include "messages/interfaces.hpp"
 
+#include <functional>
+
 namespace custos::http {
 class io_pool;
 }
@@ -23,5 +25,13 @@ namespace custos::kmip {
 ///   malformed        the answer is not KMIP, or not the answer to what was asked
 kmip_api spawn_kmip_group(caf::actor_system& system, http::io_pool& pool,
                           kmip_group_options options);
+
+/// Makes one connection to the server of that index.
+using connection_maker = std::function<kmip_api(caf::actor_system&, std::size_t server)>;
+
+/// The same over given connections; of the options, servers, timeout and connections_per_server
+/// count.
+kmip_api spawn_kmip_group(caf::actor_system& system, kmip_group_options options,
+                          connection_maker connect);
 
 } // namespace custos::kmip

@@ -141,6 +141,10 @@ private:
     if (!judge_.refusal().empty()) {
       e.message = "the certificate of " + where() + " is not trusted: " + judge_.refusal();
       e.check = server_not_trusted_check;
+    } else if (!judge_.chain_pem().empty()) {
+      // We were content with the server and it ended the handshake: with its alert, or as TLS 1.2
+      // servers do, with handshake_failure or no word at all, it is our certificate it refuses.
+      e.check = client_not_trusted_check;
     }
     end(std::move(e));
   }
