@@ -152,7 +152,8 @@ private:
     auto step = [this, self, nodes, path, tried, index, again,
                  finish = std::move(finish)](result<http::response> r) mutable {
       auto in_actor = [this, nodes, path, tried, index, again = std::move(again),
-                       finish = std::move(finish), r = std::move(r)](caf::event_based_actor*) mutable {
+                       finish = std::move(finish),
+                       r = std::move(r)](caf::event_based_actor*) mutable {
         const bool away = !r || r->status == 503 || r->status == 504 || r->status == 502;
         if (away && tried + 1 < nodes.size())
           return call(nodes, again.method, path, std::move(again.body), std::move(again.headers),
@@ -337,7 +338,9 @@ private:
     return promise;
   }
 
-  static void refuse(caf::typed_response_promise<key_ready>& promise, caf::error e) { promise.deliver(std::move(e)); }
+  static void refuse(caf::typed_response_promise<key_ready>& promise, caf::error e) {
+    promise.deliver(std::move(e));
+  }
 
   void release(result<http::response> answer, caf::typed_response_promise<key_ready>& promise) {
     if (!answer)

@@ -9,8 +9,7 @@ namespace custos::http {
 namespace asio = boost::asio;
 
 struct io_pool::impl {
-  explicit impl(unsigned width)
-      : context(static_cast<int>(width)), work(context.get_executor()) {}
+  explicit impl(unsigned width) : context(static_cast<int>(width)), work(context.get_executor()) {}
 
   asio::io_context context;
   asio::executor_work_guard<asio::io_context::executor_type> work;
