@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 #include <charconv>
+#include <strings.h>
 
 namespace custos::gateway {
 
@@ -40,12 +41,15 @@ callback<T> answer_with(const http::responder& respond, Encode encode) {
   };
 }
 
-/// "Authorization: Bearer <token>" (RFC 6750, 2.1) and the TLS key of the connection.
+/// "Authorization: Bearer <token>" (RFC 6750, 2.1) and the TLS key of the connection. The name of
+/// the scheme has no case (RFC 9110, 11.1).
 key_caller caller_of(const http::request& request) {
   key_caller caller;
   constexpr std::string_view scheme = "Bearer ";
   const auto value = request.header_value("Authorization");
-  if (value.substr(0, scheme.size()) == scheme && value.size() <= bearer_bytes_max)
+  const bool bearer = value.size() > scheme.size() && value.size() <= bearer_bytes_max &&
+                      strncasecmp(value.data(), scheme.data(), scheme.size()) == 0;
+  if (bearer)
     caller.token = value.substr(scheme.size());
   if (request.peer)
     caller.tls_client_spki = request.peer.public_key().spki_der();
@@ -250,11 +254,12 @@ void node_api::add_provider_admin_routes() {
       "Seals an uploaded client private key",
       [this](routed_request&& r, const http::responder& respond) {
         auto body = json::parse_object(r.request.body, admin_body_bytes_max);
+        // Whether it parses or not: what was sent here may hold a private key.
+        crypto::wipe(r.request.body.data(), r.request.body.size());
         if (!body)
           return respond(http::problem(body.failure()));
         auto pem = body->secret_string("private_key", 65536);
         auto rest = body->finish();
-        crypto::wipe(r.request.body.data(), r.request.body.size());
         if (!pem || !rest)
           return respond(http::problem(pem ? rest.failure() : pem.failure()));
         const auto sealed = ports_.seal_private_key(r.path.at("provider"), *pem);

@@ -1,5 +1,6 @@
 #include "actors/gateway/router.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 namespace custos::gateway {
@@ -92,6 +93,10 @@ router::match router::find(std::string_view method, std::string_view path) const
   const auto segments = segments_of(path);
   match result;
   path_values values;
+  const auto allow = [&result](std::string_view m) {
+    if (std::find(result.allowed.begin(), result.allowed.end(), m) == result.allowed.end())
+      result.allowed.emplace_back(m);
+  };
   for (const auto& r : routes_) {
     if (!matches(r.pattern, segments, values))
       continue;
@@ -100,7 +105,9 @@ router::match router::find(std::string_view method, std::string_view path) const
       result.path = std::move(values);
       return result;
     }
-    result.allowed.push_back(r.method);
+    allow(r.method);
+    if (r.method == "GET")
+      allow("HEAD");
   }
   return result;
 }

@@ -47,7 +47,7 @@ public:
   struct match {
     const route* found = nullptr;
     path_values path;
-    std::vector<std::string> allowed; ///< methods of the path when only the method is wrong
+    std::vector<std::string> allowed; ///< each method of the path once, when only it is wrong
   };
   [[nodiscard]] match find(std::string_view method, std::string_view path) const;
 

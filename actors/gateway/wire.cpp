@@ -4,6 +4,7 @@
 #include "adapters/jose/jose.hpp"
 #include "adapters/json/json.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 namespace custos::gateway {
@@ -50,10 +51,20 @@ result<pcr_value> read_pcr(json::object o) {
 result<bytes> read_transport_key(const json::object& jwk) {
   auto key = jose::key_of_jwk(jwk.text());
   if (!key)
-    return field_error(errc::invalid_argument, "/transport_key", key.failure().message);
+    return field_error(errc::invalid_argument, jwk.path() + key.failure().field,
+                       key.failure().message);
   if (key->type() != crypto::key_type::p256)
-    return field_error(errc::invalid_argument, "/transport_key", "expected a P-256 key");
+    return field_error(errc::invalid_argument, jwk.path(), "expected a P-256 key");
   return key->spki_der();
+}
+
+/// The host sends the token on as a header field: nothing may be in it that ends one (RFC
+/// 7515, 3.1).
+bool is_compact(std::string_view token) {
+  return !token.empty() && std::all_of(token.begin(), token.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
 }
 
 } // namespace
@@ -82,9 +93,14 @@ result<attestation_key_request> decode_attestation_key_request(std::string_view 
   CUSTOS_TRY(const auto items, o.array("ek_intermediates", certificates_max, true));
   for (const auto& item : items) {
     CUSTOS_TRY(const auto text, item.as_string(certificate_bytes_max * 2));
+    const auto path = "/ek_intermediates/" + std::to_string(r.ek_intermediates.size());
     auto der = crypto::from_base64url(text);
     if (!der)
-      return field_error(errc::invalid_argument, "/ek_intermediates", der.failure().message);
+      return field_error(errc::invalid_argument, path, der.failure().message);
+    if (der->size() > certificate_bytes_max)
+      return field_error(errc::too_large, path,
+                         "expected a certificate of at most " +
+                             std::to_string(certificate_bytes_max) + " bytes");
     r.ek_intermediates.push_back(*std::move(der));
   }
   CUSTOS_CHECK(o.finish());
@@ -205,6 +221,8 @@ result<attestation_granted> decode_attestation_granted(std::string_view body) {
   CUSTOS_TRY(auto o, json::parse_object(body, small_body_bytes_max));
   attestation_granted g;
   CUSTOS_TRY(g.token, o.string("token", text_bytes_max));
+  if (!is_compact(g.token))
+    return field_error(errc::invalid_argument, "/token", "expected a JWS in compact form");
   CUSTOS_TRY(g.expires, o.integer("expires", 0, INT64_MAX));
   CUSTOS_TRY(auto image, o.child("image"));
   CUSTOS_TRY(g.image, image.string("name", text_bytes_max));
