@@ -19,6 +19,9 @@ constexpr std::size_t pem_bytes_max = 256U << 10U;
 constexpr std::size_t document_bytes_max = 512U << 10U;
 constexpr std::string_view services_key = "services";
 constexpr std::uint32_t back_off_s_max = 300;
+/// However long a token says it lives: what a node answers is not trusted to keep a host from
+/// attesting.
+constexpr std::int64_t refresh_life_s_max = 30LL * 24 * 3600;
 
 result<std::vector<std::string>> read_urls(json::object& o, std::string_view name) {
   CUSTOS_TRY(const auto items, o.array(name, urls_max));
@@ -93,13 +96,14 @@ result<void> erase_services(rocksdb::kv_store& store) {
 }
 
 std::int64_t refresh_at(std::int64_t now, std::int64_t expires, std::uint8_t jitter) {
-  const auto life = std::max<std::int64_t>(expires - now, 1);
+  const auto life = expires <= now ? 1 : std::min(expires - now, refresh_life_s_max);
   return now + std::max<std::int64_t>(life * 3 / 4 - life * jitter / 2560, 1);
 }
 
 std::uint32_t back_off_s(std::uint32_t failures, std::uint8_t jitter) {
-  const std::uint32_t full =
-      failures >= 9 ? back_off_s_max : std::min(back_off_s_max, 1U << failures);
+  constexpr std::uint32_t doublings_max = 9; // 2^9 s are more than the longest wait
+  const std::uint32_t doublings = failures == 0 ? 0 : std::min(failures - 1, doublings_max);
+  const std::uint32_t full = std::min(back_off_s_max, 1U << doublings);
   return std::max(1U, full - full * jitter / 512);
 }
 

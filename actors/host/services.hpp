@@ -22,7 +22,8 @@ result<void> save_services(rocksdb::kv_store& store, const host_services& s);
 result<void> erase_services(rocksdb::kv_store& store);
 
 /// When to attest again: at 3/4 of the token's life, less up to a tenth of it by `jitter` (0-255),
-/// so that a fleet that booted together does not come back together.
+/// so that a fleet that booted together does not come back together. A life of more than 30 days
+/// counts as 30 days. Unix seconds.
 std::int64_t refresh_at(std::int64_t now, std::int64_t expires, std::uint8_t jitter);
 /// Seconds to wait after `failures` attempts in a row that failed: 1, 2, 4 ... 300, jittered by
 /// half.

@@ -13,6 +13,7 @@ constexpr std::string_view error_prefix = "urn:custos:error:";
 constexpr std::string_view check_prefix = "urn:custos:check:";
 constexpr std::size_t problem_bytes_max = 65536;
 
+/// For answers that are no problem documents of ours: of proxies, of other servers.
 errc errc_of_status(unsigned status) {
   switch (status) {
   case 400:
@@ -23,10 +24,24 @@ errc errc_of_status(unsigned status) {
     return errc::forbidden;
   case 404:
     return errc::not_found;
+  case 405:
+    return errc::method_not_allowed;
+  case 408:
+    return errc::timeout;
   case 409:
     return errc::already_exists;
+  case 412:
+    return errc::revision_conflict;
+  case 413:
+    return errc::too_large;
+  case 415:
+    return errc::unsupported_media_type;
+  case 422:
+    return errc::unsupported;
   case 429:
     return errc::rate_limited;
+  case 502:
+    return errc::io_failure;
   case 503:
     return errc::unavailable;
   case 504:
