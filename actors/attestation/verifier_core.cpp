@@ -37,6 +37,14 @@ bool good_host(const std::string& host) {
          host.front() != '.';
 }
 
+/// What parsers and matchers say is about the field of the evidence that they were given.
+template <class T>
+result<T> about(const char* field, result<T> r) {
+  if (!r && r.failure().field.empty())
+    r.failure().field = field;
+  return r;
+}
+
 /// Check 1.
 result<void> check_sizes(const evidence& e, const attestation_settings& s) {
   std::size_t total = e.ak_certificate.size() + e.quote.size() + e.signature.size() +
@@ -137,9 +145,10 @@ result<void> check_banks(const eventlog::parsed_log& log, const std::vector<quot
 
 result<tpm::attest> check_quote(const evidence& e, const ak_identity& ak,
                                 const crypto::sha256_digest& binding, bool allow_sha1) {
-  CUSTOS_TRY(auto quote, tpm::parse_quote(e.quote));                   // 4, 5
-  CUSTOS_TRY(const auto signature, tpm::parse_signature(e.signature)); // 6
-  CUSTOS_CHECK(tpm::verify_quote_signature(ak.ak, e.quote, signature, allow_sha1));
+  CUSTOS_TRY(auto quote, about("/quote", tpm::parse_quote(e.quote)));                       // 4, 5
+  CUSTOS_TRY(const auto signature, about("/signature", tpm::parse_signature(e.signature))); // 6
+  CUSTOS_CHECK(
+      about("/signature", tpm::verify_quote_signature(ak.ak, e.quote, signature, allow_sha1)));
   if (!crypto::equal(quote.extra_data, binding)) // 7
     return check_error("quote-binding", "/quote",
                        "the quote is for another challenge or another transport key");
@@ -148,8 +157,8 @@ result<tpm::attest> check_quote(const evidence& e, const ak_identity& ak,
 
 /// Check 10.
 result<void> check_digest(const evidence& e, const tpm::attest& quote, const ak_identity& ak) {
-  CUSTOS_TRY(const auto digest,
-             tpm::pcr_composite_digest(ak.ak.scheme->hash, quote.selection, e.pcrs));
+  CUSTOS_TRY(const auto digest, about("/pcrs", tpm::pcr_composite_digest(ak.ak.scheme->hash,
+                                                                         quote.selection, e.pcrs)));
   if (crypto::equal(digest, quote.pcr_digest))
     return {};
   auto failed = check_error("pcr-digest", "/pcrs", "the PCR values are not those that were quoted");
@@ -165,7 +174,7 @@ result<const base_image*> check_images(const config_snapshot& config,
   for (const auto& b : banks)
     if (log.bank_index(b.alg))
       algs.push_back(b.alg);
-  CUSTOS_TRY(const auto replayed, eventlog::replay(log, algs));
+  CUSTOS_TRY(const auto replayed, about("/event_log", eventlog::replay(log, algs)));
   std::optional<mismatch> nearest;
   for (const auto& [name, image] : config.base_images) {
     const auto alg = bank_of(image);
@@ -181,7 +190,7 @@ result<const base_image*> check_images(const config_snapshot& config,
       nearest = std::move(m);
   }
   if (nearest)
-    return std::move(nearest->why);
+    return about("/event_log", result<const base_image*>(std::move(nearest->why)));
   return check_error("base-image", "", "no base image is configured that this host could match");
 }
 
@@ -307,7 +316,7 @@ result<appraisal> verifier_core::appraise(const evidence& e, const config_ptr& c
   eventlog::limits limits;
   limits.log_bytes_max = settings.event_log_bytes_max;
   limits.events_max = settings.events_max;
-  CUSTOS_TRY(const auto log, eventlog::parse(e.event_log, limits)); // 12
+  CUSTOS_TRY(const auto log, about("/event_log", eventlog::parse(e.event_log, limits))); // 12
   if (!log.crypto_agile && !settings.allow_sha1)
     return check_error("event-log-malformed", "/event_log",
                        "the event log has the old SHA-1 form, which is not allowed");
