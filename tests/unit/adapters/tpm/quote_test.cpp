@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 #include <openssl/rsa.h>
 
 namespace custos::tpm {
