@@ -36,7 +36,8 @@ public:
     post(std::make_shared<std::function<void(caf::event_based_actor*)>>(std::move(run)));
   }
 
-  /// No further calls; the bridge actors end.
+  /// No further calls; the bridge actors end. Callbacks of calls still in hand are destroyed
+  /// without having run.
   void stop();
 
 private:

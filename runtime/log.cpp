@@ -1,6 +1,7 @@
 #include "runtime/log.hpp"
 
-#include <boost/json.hpp>
+#include "adapters/json/quoted.hpp"
+
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -49,18 +50,18 @@ spdlog::level::level_enum to_spdlog(log_level level) {
   return spdlog::level::info;
 }
 
-/// Boost.JSON escapes control characters, so no field can start a line of its own (log injection).
+/// No field can start a line of its own or move the terminal (log injection).
 std::string json_quoted(std::string_view text) {
-  if (text.size() > field_bytes_max)
-    return boost::json::serialize(std::string(text.substr(0, field_bytes_max)) + "...");
-  return boost::json::serialize(boost::json::string(text));
+  std::string out;
+  json::append_quoted(out, text, field_bytes_max);
+  return out;
 }
 
 bool needs_quotes(std::string_view text) {
   if (text.empty() || text.size() > field_bytes_max)
     return true;
   for (const char c : text)
-    if (c <= ' ' || c == '"' || c == '=' || c == '\x7f')
+    if (c <= ' ' || c > '~' || c == '"' || c == '=')
       return true;
   return false;
 }

@@ -43,22 +43,26 @@ std::string metrics::render() const {
   std::vector<metric_sample> samples;
   for (const auto& s : impl_->sources)
     s(samples);
+  // Samples of one family stand together (text format 0.0.4), whichever sources they come from.
   std::vector<prometheus::MetricFamily> families;
+  std::map<std::string, std::size_t, std::less<>> places;
   for (auto& sample : samples) {
-    if (families.empty() || families.back().name != sample.name)
+    const auto [place, is_new] = places.emplace(sample.name, families.size());
+    if (is_new)
       families.push_back(
           {sample.name,
            sample.help,
            sample.counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
            {}});
+    auto& family = families[place->second];
     prometheus::ClientMetric metric;
     for (auto& [name, value] : sample.labels)
       metric.label.push_back({name, value});
-    if (sample.counter)
+    if (family.type == prometheus::MetricType::Counter)
       metric.counter.value = sample.value;
     else
       metric.gauge.value = sample.value;
-    families.back().metric.push_back(std::move(metric));
+    family.metric.push_back(std::move(metric));
   }
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -53,9 +53,32 @@ void program::add_common(common_options& o) {
   option("--drain-seconds", o.drain_s, "Longest graceful stop")->check(CLI::Range(1, 600));
 }
 
+/// The arguments with, in front of them, the environment's value of every flag that is not among
+/// them: CLI11 would let the file win over the environment.
+std::vector<std::string> program::with_environment(std::vector<std::string> arguments) const {
+  std::vector<std::string> out;
+  for (const auto* const o : app_.get_options()) {
+    const auto variable = o->get_envname();
+    const char* const value = variable.empty() ? nullptr : std::getenv(variable.c_str());
+    if (value == nullptr || *value == '\0' || o == app_.get_config_ptr())
+      continue;
+    const auto flag = o->get_name();
+    const bool given =
+        std::any_of(arguments.begin(), arguments.end(), [&flag](const std::string& a) {
+          return a == flag || a.rfind(flag + "=", 0) == 0;
+        });
+    if (!given)
+      out.push_back(flag + "=" + value);
+  }
+  out.insert(out.end(), arguments.begin(), arguments.end());
+  return out;
+}
+
 std::optional<int> program::parse(int argc, const char* const* argv) {
   try {
-    app_.parse(argc, argv);
+    auto arguments = with_environment({argv + std::min(argc, 1), argv + argc});
+    std::reverse(arguments.begin(), arguments.end()); // as CLI11 takes them
+    app_.parse(std::move(arguments));
   } catch (const CLI::CallForHelp& e) {
     return app_.exit(e);
   } catch (const CLI::CallForVersion& e) {
@@ -130,8 +153,13 @@ std::optional<host_port> parse_listen(const std::string& text) {
     return std::nullopt;
   host_port result;
   result.host = text.substr(0, colon);
-  if (result.host.front() == '[' && result.host.back() == ']' && result.host.size() > 2)
+  if (result.host.front() == '[') {
+    if (result.host.size() < 3 || result.host.back() != ']')
+      return std::nullopt;
     result.host = result.host.substr(1, result.host.size() - 2);
+  } else if (result.host.find(':') != std::string::npos) {
+    return std::nullopt; // an IPv6 address without brackets: where the port begins is a guess
+  }
   unsigned port = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data() + colon + 1, end, port);

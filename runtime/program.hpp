@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace custos::runtime {
 
@@ -49,6 +50,7 @@ public:
 
 private:
   [[nodiscard]] std::string environment_name(const std::string& flag) const;
+  [[nodiscard]] std::vector<std::string> with_environment(std::vector<std::string> arguments) const;
 
   std::string name_;
   CLI::App app_;

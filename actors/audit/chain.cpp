@@ -1,6 +1,7 @@
 #include "actors/audit/chain.hpp"
 
 #include "actors/audit/files.hpp"
+#include "adapters/json/quoted.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,70 +21,6 @@ constexpr std::size_t hex_bytes = 64;
 
 error corrupted(std::string message) {
   return make_error(errc::corrupted, std::move(message));
-}
-
-/// Octets of the well-formed UTF-8 sequence (Unicode 15, table 3-7) at the front, or 0.
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [&text](std::size_t i) {
-    return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
-  };
-  const auto within = [](std::uint8_t b, std::uint8_t low, std::uint8_t high) {
-    return b >= low && b <= high;
-  };
-  const auto lead = at(0);
-  if (lead < 0x80)
-    return 1;
-  if (within(lead, 0xC2, 0xDF))
-    return within(at(1), 0x80, 0xBF) ? 2 : 0;
-  if (within(lead, 0xE0, 0xEF)) {
-    const std::uint8_t low = lead == 0xE0 ? 0xA0 : 0x80;
-    const std::uint8_t high = lead == 0xED ? 0x9F : 0xBF;
-    return within(at(1), low, high) && within(at(2), 0x80, 0xBF) ? 3 : 0;
-  }
-  if (within(lead, 0xF0, 0xF4)) {
-    const std::uint8_t low = lead == 0xF0 ? 0x90 : 0x80;
-    const std::uint8_t high = lead == 0xF4 ? 0x8F : 0xBF;
-    return within(at(1), low, high) && within(at(2), 0x80, 0xBF) && within(at(3), 0x80, 0xBF) ? 4
-                                                                                              : 0;
-  }
-  return 0;
-}
-
-void append_escaped(std::string& out, unsigned code) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  out += "\\u";
-  for (int shift = 12; shift >= 0; shift -= 4)
-    out += digits[code >> static_cast<unsigned>(shift) & 0xFU];
-}
-
-/// A JSON string (RFC 8259, 7). Whatever could move a terminal or split a line is escaped, and what
-/// is not UTF-8 becomes U+FFFD: many of these texts come from outside.
-void append_string(std::string& out, std::string_view text, std::size_t bytes_max) {
-  constexpr std::string_view cut_mark = "...";
-  const bool cut = text.size() > bytes_max;
-  if (cut)
-    text = text.substr(0, bytes_max - cut_mark.size());
-  out += '"';
-  while (!text.empty()) {
-    const auto first = static_cast<std::uint8_t>(text.front());
-    const auto length = utf8_length(text);
-    if (length == 0) {
-      append_escaped(out, 0xFFFD);
-    } else if (first == '"' || first == '\\') {
-      out += '\\';
-      out += text.front();
-    } else if (first < 0x20 || first == 0x7F) {
-      append_escaped(out, first);
-    } else if (first == 0xC2 && static_cast<std::uint8_t>(text[1]) < 0xA0) { // C1 controls
-      append_escaped(out, static_cast<std::uint8_t>(text[1]));
-    } else {
-      out += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  if (cut)
-    out += cut_mark;
-  out += '"';
 }
 
 /// RFC 3339, UTC, seconds.
@@ -121,7 +58,7 @@ std::string next_line(const audit_record& record, std::int64_t time, chain_head&
     line += ",\"";
     line += name;
     line += "\":";
-    append_string(line, text, max);
+    json::append_quoted(line, text, max);
   };
   member("actor", record.actor, field_bytes_max);
   member("remote", record.remote, field_bytes_max);
