@@ -170,9 +170,13 @@ result<void> check_digest(const evidence& e, const tpm::attest& quote, const ak_
 result<const base_image*> check_images(const config_snapshot& config,
                                        const eventlog::parsed_log& log,
                                        const std::vector<quoted_bank>& banks) {
+  // Only banks that decide are replayed, and SHA-1 decides only where it is allowed by name.
   std::vector<crypto::hash_alg> algs;
   for (const auto& b : banks)
-    if (log.bank_index(b.alg))
+    if (log.bank_index(b.alg) && (b.alg != crypto::hash_alg::sha1 || config.settings.allow_sha1) &&
+        std::any_of(config.base_images.begin(), config.base_images.end(), [&](const auto& image) {
+          return image.second.bank == crypto::to_string(b.alg);
+        }))
       algs.push_back(b.alg);
   CUSTOS_TRY(const auto replayed, about("/event_log", eventlog::replay(log, algs)));
   std::optional<mismatch> nearest;
