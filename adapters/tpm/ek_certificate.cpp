@@ -97,7 +97,8 @@ result<ek_certificate_facts> check_ek_certificate(const crypto::certificate& cer
   X509* const x = cert.handle();
   if (X509_get_version(x) != X509_VERSION_3)
     return profile_error("expected X.509 version 3");
-  if (cert.is_ca())
+  // The basic constraints alone: with a key usage that fits an EK, OpenSSL would call it no CA.
+  if ((X509_get_extension_flags(x) & EXFLAG_CA) != 0)
     return profile_error("expected no CA certificate");
   const auto usage = X509_get_key_usage(x);
   const auto needed =
