@@ -6,6 +6,9 @@ namespace {
 
 constexpr std::uint8_t extension_version = 1;
 constexpr std::size_t part_bytes_max = 16384;
+constexpr std::size_t named_parts = 3;
+/// ub-common-name (RFC 5280, appendix A.1): a host id may be longer.
+constexpr std::size_t common_name_chars_max = 64;
 constexpr std::string_view key_label = "custos-ak-certificate-v1";
 constexpr std::size_t nonce_bytes = 12;
 constexpr std::size_t tag_bytes = 16;
@@ -16,7 +19,8 @@ error ak_error(std::string message) {
   return e;
 }
 
-/// version(1) || parts, each length(2, big-endian) || octets: TPMT_PUBLIC, EK SPKI, EK chain.
+/// version(1) || parts, each length(2, big-endian) || octets: host id, TPMT_PUBLIC, EK SPKI, EK
+/// chain.
 void add_part(bytes& out, byte_view part) {
   out.push_back(static_cast<std::uint8_t>(part.size() >> 8U));
   out.push_back(static_cast<std::uint8_t>(part.size() & 0xFFU));
@@ -33,12 +37,13 @@ result<std::vector<bytes>> parts_of(byte_view data) {
       return ak_error("the AK certificate's extension is cut short");
     const std::size_t size = (std::size_t{data[0]} << 8U) | data[1];
     data = data.subspan(2);
-    if (size > data.size() || size > part_bytes_max || out.size() == 2 + ek_chain_certificates_max)
+    if (size > data.size() || size > part_bytes_max ||
+        out.size() == named_parts + ek_chain_certificates_max)
       return ak_error("the AK certificate's extension is cut short");
     out.push_back(to_bytes(data.first(size)));
     data = data.subspan(size);
   }
-  if (out.size() < 2)
+  if (out.size() < named_parts)
     return ak_error("the AK certificate's extension is cut short");
   return out;
 }
@@ -48,12 +53,13 @@ result<std::vector<bytes>> parts_of(byte_view data) {
 result<crypto::certificate> issue_ak_certificate(const ak_identity& who, const crypto::key& ca_key,
                                                  const crypto::certificate& ca) {
   bytes extension{extension_version};
+  add_part(extension, as_bytes(who.host));
   add_part(extension, who.ak.marshalled);
   add_part(extension, who.ek_spki);
   for (const auto& der : who.ek_chain)
     add_part(extension, der);
   crypto::certificate_request request;
-  request.common_name = who.host;
+  request.common_name = who.host.substr(0, common_name_chars_max); // for people
   request.not_before = who.not_before;
   request.not_after = who.not_after;
   request.extensions.push_back({ak_extension_oid, std::move(extension)});
@@ -72,16 +78,16 @@ result<ak_identity> read_ak_certificate(byte_view der, const crypto::certificate
   if (!extension)
     return ak_error("the AK certificate lacks our extension");
   CUSTOS_TRY(auto parts, parts_of(*extension));
-  auto area = tpm::parse_public(parts[0]);
+  auto area = tpm::parse_public(parts[1]);
   if (!area)
     return ak_error(area.failure().message);
   if (!area->key.same_public(cert->public_key()))
     return ak_error("the AK certificate names two keys");
   ak_identity out;
-  out.host = cert->common_name();
+  out.host = as_text(parts[0]);
   out.ak = *std::move(area);
-  out.ek_spki = std::move(parts[1]);
-  out.ek_chain.assign(std::make_move_iterator(parts.begin() + 2),
+  out.ek_spki = std::move(parts[2]);
+  out.ek_chain.assign(std::make_move_iterator(parts.begin() + named_parts),
                       std::make_move_iterator(parts.end()));
   out.not_before = cert->not_before();
   out.not_after = cert->not_after();

@@ -1,7 +1,8 @@
 #pragma once
-// The certificate of an attestation key: X.509, issued by the cluster's AK CA, CN = host id. Our
-// one extension carries the AK's TPMT_PUBLIC and the chain of the endorsement key it stands for, so
-// that any node can judge a quote, and the EK's trust anew, from the certificate alone. Pure.
+// The certificate of an attestation key: X.509, issued by the cluster's AK CA. Our one extension
+// carries the host id, the AK's TPMT_PUBLIC and the chain of the endorsement key it stands for, so
+// that any node can judge a quote, and the EK's trust anew, from the certificate alone. The common
+// name is the beginning of the host id, for people only. Pure.
 
 #include "adapters/crypto/x509.hpp"
 #include "adapters/tpm/structures.hpp"

@@ -25,16 +25,19 @@ result<void> check_certificate(const ek_claim& claim, const trust_index& trust,
     return not_trusted("the endorsement key is not listed and came without a certificate");
   if (trust.anchors().empty())
     return not_trusted("the endorsement key is not listed and no TPM CA is configured");
-  CUSTOS_TRY(const auto leaf, crypto::certificate_from_nv(claim.chain.front()));
+  std::vector<crypto::certificate> intermediates;
+  for (const auto& der : claim.chain) {
+    auto one = crypto::certificate_from_nv(der);
+    if (!one)
+      return not_trusted("the EK certificate chain does not parse: " + one.failure().message);
+    intermediates.push_back(*std::move(one));
+  }
+  const auto leaf = intermediates.front();
+  intermediates.erase(intermediates.begin());
   if (!leaf.public_key().same_public(claim.ek_public))
     return not_trusted("the EK certificate is for another key than the EK presented");
   CUSTOS_TRY(const auto facts, tpm::check_ek_certificate(leaf));
   static_cast<void>(facts);
-  std::vector<crypto::certificate> intermediates;
-  for (std::size_t i = 1; i < claim.chain.size(); ++i) {
-    CUSTOS_TRY(auto one, crypto::certificate_from_nv(claim.chain[i]));
-    intermediates.push_back(std::move(one));
-  }
   crypto::verify_options options;
   options.now = now;
   options.ignore_unknown_critical = true; // judged by check_ek_certificate

@@ -220,12 +220,13 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
   auto ek = tpm::parse_public(request.ek_public);
   if (!ek)
     return field_error(errc::invalid_argument, "/ek_public", ek.failure().message);
-  CUSTOS_CHECK(tpm::check_endorsement_key(*ek));
+  CUSTOS_CHECK(about("/ek_public", tpm::check_endorsement_key(*ek)));
   ak_identity who;
   if (request.ek_intermediates.size() >= ek_chain_certificates_max)
     return field_error(errc::too_large, "/ek_intermediates", "expected at most 5 certificates");
   if (!request.ek_certificate.empty()) {
-    CUSTOS_TRY(const auto leaf, crypto::certificate_from_nv(request.ek_certificate));
+    CUSTOS_TRY(const auto leaf,
+               about("/ek_certificate", crypto::certificate_from_nv(request.ek_certificate)));
     who.ek_chain.push_back(leaf.der());
     who.ek_chain.insert(who.ek_chain.end(), request.ek_intermediates.begin(),
                         request.ek_intermediates.end());
@@ -237,7 +238,7 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
   auto ak = tpm::parse_public(request.ak_public);
   if (!ak)
     return field_error(errc::invalid_argument, "/ak_public", ak.failure().message);
-  CUSTOS_CHECK(tpm::check_attestation_key(*ak));
+  CUSTOS_CHECK(about("/ak_public", tpm::check_attestation_key(*ak)));
   who.host = request.host;
   who.ak = *std::move(ak);
   who.ek_spki = ek->key.spki_der();

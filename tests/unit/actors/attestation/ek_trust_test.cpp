@@ -173,10 +173,10 @@ TEST_F(EkTrust, GarbledChains) {
   const auto leaf = with_chain.chain.front();
   for (std::size_t n = 0; n < leaf.size(); n += 7) {
     with_chain.chain.front() = to_bytes(byte_view(leaf).first(n));
-    EXPECT_FALSE(verdict(with_chain)) << n;
+    refused(with_chain);
   }
   with_chain.chain = {leaf, bytes(50, 0x30)};
-  EXPECT_FALSE(verdict(with_chain));
+  refused(with_chain);
 }
 
 TEST_F(EkTrust, AnAnchorThatDoesNotParseAnchorsNothing) {

@@ -1,0 +1,140 @@
+#include "actors/attestation/ticket.hpp"
+
+#include <gtest/gtest.h>
+#include <set>
+
+namespace custos::attestation {
+namespace {
+
+constexpr std::int64_t now = 1'800'000'000;
+
+class Ticket : public testing::Test {
+protected:
+  bytes key = crypto::random_bytes(32);
+  challenge given = make_ticket(key, now, 60);
+
+  std::string check_of(std::string_view text, std::int64_t at = now) {
+    const auto t = check_ticket(key, text, at);
+    if (t)
+      return "good";
+    EXPECT_EQ(t.failure().code, errc::attestation_failed);
+    EXPECT_EQ(t.failure().field, "/ticket");
+    return t.failure().check;
+  }
+};
+
+TEST_F(Ticket, ComesBack) {
+  EXPECT_EQ(given.expires, now + 60);
+  EXPECT_EQ(given.nonce.size(), nonce_bytes);
+  const auto t = check_ticket(key, given.ticket, now);
+  ASSERT_TRUE(t);
+  EXPECT_EQ(to_bytes(t->nonce), given.nonce);
+  EXPECT_EQ(t->expires, given.expires);
+}
+
+TEST_F(Ticket, NoTwoAreAlike) {
+  std::set<bytes> nonces;
+  for (int i = 0; i < 1000; ++i)
+    nonces.insert(make_ticket(key, now, 60).nonce);
+  EXPECT_EQ(nonces.size(), 1000U);
+}
+
+TEST_F(Ticket, LastsUntilItExpires) {
+  EXPECT_EQ(check_of(given.ticket, now - 1000), "good");
+  EXPECT_EQ(check_of(given.ticket, now + 59), "good");
+  EXPECT_EQ(check_of(given.ticket, now + 60), "ticket-expired");
+  EXPECT_TRUE(check_ticket(key, given.ticket, now + 60).failure().retryable);
+}
+
+TEST_F(Ticket, OfAnyNodeWithTheSameKeyButNoOther) {
+  EXPECT_EQ(check_of(make_ticket(key, now, 60).ticket), "good");
+  EXPECT_EQ(check_of(make_ticket(crypto::random_bytes(32), now, 60).ticket), "ticket-invalid");
+}
+
+TEST_F(Ticket, EveryBitCounts) {
+  const auto raw = *crypto::from_base64url(given.ticket);
+  for (std::size_t bit = 0; bit < raw.size() * 8; ++bit) {
+    auto flipped = raw;
+    flipped[bit / 8] ^= static_cast<std::uint8_t>(1U << bit % 8);
+    EXPECT_EQ(check_of(crypto::base64url(flipped)), "ticket-invalid") << bit;
+  }
+}
+
+TEST_F(Ticket, EveryLengthButItsOwnIsRefused) {
+  for (std::size_t n = 0; n < given.ticket.size(); ++n)
+    EXPECT_EQ(check_of(std::string_view(given.ticket).substr(0, n)), "ticket-invalid") << n;
+  EXPECT_EQ(check_of(given.ticket + "A"), "ticket-invalid");
+  EXPECT_EQ(check_of(given.ticket + "="), "ticket-invalid");
+  EXPECT_EQ(check_of(std::string(1'000'000, 'A')), "ticket-invalid");
+}
+
+TEST_F(Ticket, ALongerLifeCannotBeWrittenIn) {
+  auto raw = *crypto::from_base64url(given.ticket);
+  raw.at(1) = 0x7F;
+  EXPECT_EQ(check_of(crypto::base64url(raw), now), "ticket-invalid");
+}
+
+ticket numbered(std::uint8_t n, std::int64_t expires) {
+  ticket t;
+  t.nonce.fill(n);
+  t.expires = expires;
+  return t;
+}
+
+TEST(UsedTickets, EachOnce) {
+  used_tickets used;
+  EXPECT_TRUE(used.use(numbered(1, now + 60), now));
+  EXPECT_TRUE(used.use(numbered(2, now + 60), now));
+  const auto again = used.use(numbered(1, now + 60), now + 59);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.failure().check, "ticket-replayed");
+  EXPECT_EQ(again.failure().field, "/ticket");
+}
+
+TEST(UsedTickets, AreForgottenOnlyWhenExpired) {
+  used_tickets used;
+  for (std::uint8_t i = 0; i < 10; ++i)
+    ASSERT_TRUE(used.use(numbered(i, now + 60 + i), now));
+  EXPECT_EQ(used.size(), 10U);
+  ASSERT_TRUE(used.use(numbered(100, now + 200), now + 65));
+  EXPECT_EQ(used.size(), 5U) << "six have expired";
+  for (std::uint8_t i = 6; i < 10; ++i)
+    EXPECT_FALSE(used.use(numbered(i, now + 60 + i), now + 65)) << int{i};
+}
+
+TEST(UsedTickets, AFullMemoryRefusesRatherThanForgets) {
+  used_tickets used(3);
+  for (std::uint8_t i = 0; i < 3; ++i)
+    ASSERT_TRUE(used.use(numbered(i, now + 60), now));
+  const auto full = used.use(numbered(3, now + 60), now);
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.failure().code, errc::overloaded);
+  EXPECT_TRUE(full.failure().retry_after_s);
+  EXPECT_EQ(used.use(numbered(0, now + 60), now).failure().check, "ticket-replayed");
+  EXPECT_TRUE(used.use(numbered(3, now + 120), now + 60));
+}
+
+TEST(Routing, ATicketAlwaysGoesToTheSameVerifier) {
+  std::set<std::size_t> taken;
+  const auto key = crypto::random_bytes(32);
+  for (int i = 0; i < 200; ++i) {
+    const auto ticket = make_ticket(key, now, 60).ticket;
+    const auto v = verifier_of(ticket, 4);
+    EXPECT_EQ(verifier_of(std::string(ticket), 4), v);
+    EXPECT_LT(v, 4U);
+    taken.insert(v);
+  }
+  EXPECT_EQ(taken.size(), 4U);
+}
+
+TEST(Binding, IsTheHashThatIsDocumented) {
+  const bytes nonce(32, 1);
+  const bytes thumbprint(32, 2);
+  bytes all = to_bytes(std::string_view("custos-attest-v1"));
+  all.insert(all.end(), nonce.begin(), nonce.end());
+  all.insert(all.end(), thumbprint.begin(), thumbprint.end());
+  EXPECT_EQ(quote_binding(nonce, thumbprint), crypto::sha256(all));
+}
+
+} // namespace
+} // namespace custos::attestation
