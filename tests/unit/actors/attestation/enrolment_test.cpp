@@ -11,7 +11,7 @@ namespace {
 
 using namespace test;
 
-class Enrolment : public testing::Test {
+class AkEnrolment : public testing::Test {
 protected:
   scene s{recorded("eventlogs/rhel8-uefi.bin")};
   verifier_core core{s.keys};
@@ -46,7 +46,7 @@ protected:
   }
 };
 
-TEST_F(Enrolment, TheCertificateIsForThatHostAndItsKeys) {
+TEST_F(AkEnrolment, TheCertificateIsForThatHostAndItsKeys) {
   const auto issued = issue(request());
   ASSERT_TRUE(issued) << issued.failure().message;
   const auto read = read_ak_certificate(open(*issued), s.keys->ak_ca_certificate);
@@ -58,19 +58,19 @@ TEST_F(Enrolment, TheCertificateIsForThatHostAndItsKeys) {
   EXPECT_EQ(read->not_after, now + s.config->settings.ak_certificate_life_s);
 }
 
-TEST_F(Enrolment, AttestsWithWhatItWasGiven) {
+TEST_F(AkEnrolment, AttestsWithWhatItWasGiven) {
   auto d = s.begin();
   d.e.ak_certificate = open(must(issue(request())));
   const auto verdict = core.appraise(s.sign(d), s.config, now);
   EXPECT_TRUE(verdict) << verdict.failure().message;
 }
 
-TEST_F(Enrolment, AnotherTpmOpensNothing) {
+TEST_F(AkEnrolment, AnotherTpmOpensNothing) {
   opener = tpm::test::credential_opener(must(crypto::generate_p256()), tpm::test::ek_template());
   EXPECT_TRUE(open(must(issue(request()))).empty());
 }
 
-TEST_F(Enrolment, ATpmWithoutThatAttestationKeyOpensNothing) {
+TEST_F(AkEnrolment, ATpmWithoutThatAttestationKeyOpensNothing) {
   const auto issued = must(issue(request()));
   const software_tpm other(ak_kind::p256);
   EXPECT_EQ(opener.activate({issued.credential_blob, issued.encrypted_secret},
@@ -78,7 +78,7 @@ TEST_F(Enrolment, ATpmWithoutThatAttestationKeyOpensNothing) {
             std::nullopt);
 }
 
-TEST_F(Enrolment, ByTheVendorsChain) {
+TEST_F(AkEnrolment, ByTheVendorsChain) {
   const tpm::test::vendor maker;
   s.config->endorsement_keys.clear();
   s.config->tpm_cas["vendor"] = {"vendor", {maker.root.der()}};
@@ -95,7 +95,7 @@ TEST_F(Enrolment, ByTheVendorsChain) {
   EXPECT_TRUE(core.appraise(s.sign(d), s.config, now));
 }
 
-TEST_F(Enrolment, AChainThatExpiresEndsTheAttestationKey) {
+TEST_F(AkEnrolment, AChainThatExpiresEndsTheAttestationKey) {
   const tpm::test::vendor maker;
   s.config->endorsement_keys.clear();
   s.config->tpm_cas["vendor"] = {"vendor", {maker.root.der()}};
@@ -109,7 +109,7 @@ TEST_F(Enrolment, AChainThatExpiresEndsTheAttestationKey) {
   EXPECT_EQ(late.failure().check, "ek-not-trusted");
 }
 
-TEST_F(Enrolment, HostIds) {
+TEST_F(AkEnrolment, HostIds) {
   auto r = request();
   for (const std::string good : {"a", "host-7.example.org", "A_b-C.9"}) {
     r.host = good;
@@ -129,7 +129,7 @@ TEST_F(Enrolment, HostIds) {
   refused(r, "", "/host");
 }
 
-TEST_F(Enrolment, AHostIdIsNotReboundSilently) {
+TEST_F(AkEnrolment, AHostIdIsNotReboundSilently) {
   s.config->hosts[host] = {host, bytes(32, 9), false};
   refused(request(), "host-binding", "/host");
   const auto ek = crypto::sha256(s.device.ek.spki_der());
@@ -141,12 +141,12 @@ TEST_F(Enrolment, AHostIdIsNotReboundSilently) {
   refused(request(), "host-quarantined", "/host");
 }
 
-TEST_F(Enrolment, AnUnlistedKey) {
+TEST_F(AkEnrolment, AnUnlistedKey) {
   s.config->endorsement_keys.clear();
   refused(request(), "ek-not-trusted", "/ek_certificate");
 }
 
-TEST_F(Enrolment, AttestationKeysThatSignAnything) {
+TEST_F(AkEnrolment, AttestationKeysThatSignAnything) {
   const auto key = must(crypto::generate_p256());
   auto r = request();
   r.ak_public = tpm::test::ecc_public(key, {.attributes = 0x00040072}); // not restricted
@@ -161,13 +161,13 @@ TEST_F(Enrolment, AttestationKeysThatSignAnything) {
   refused(r, "attestation-key", "/ak_public");
 }
 
-TEST_F(Enrolment, EndorsementKeysThatAreNone) {
+TEST_F(AkEnrolment, EndorsementKeysThatAreNone) {
   auto r = request();
   r.ek_public = s.device.ak_public;
   refused(r, "endorsement-key", "/ek_public");
 }
 
-TEST_F(Enrolment, EveryPrefixOfThePublicAreas) {
+TEST_F(AkEnrolment, EveryPrefixOfThePublicAreas) {
   for (std::size_t n = 0; n < s.device.ak_public.size(); ++n) {
     auto r = request();
     r.ak_public.resize(n);
@@ -180,7 +180,7 @@ TEST_F(Enrolment, EveryPrefixOfThePublicAreas) {
   }
 }
 
-TEST_F(Enrolment, CertificatesThatAreNone) {
+TEST_F(AkEnrolment, CertificatesThatAreNone) {
   auto r = request();
   for (const auto& junk : {bytes(10, 0), bytes(10, 0x30), bytes(2000, 0xFF)}) {
     r.ek_certificate = junk;
@@ -193,7 +193,7 @@ TEST_F(Enrolment, CertificatesThatAreNone) {
   EXPECT_EQ(refused(r, "", "/ek_intermediates").code, errc::too_large);
 }
 
-TEST_F(Enrolment, ChallengesLiveAsLongAsConfigured) {
+TEST_F(AkEnrolment, ChallengesLiveAsLongAsConfigured) {
   s.config->settings.challenge_life_s = 17;
   EXPECT_EQ(core.make_challenge(s.config, now).expires, now + 17);
 }
