@@ -54,7 +54,7 @@ result<config_object> read_members(object_kind kind, std::string_view name, json
 } // namespace
 
 bool detail::is_object_name(std::string_view text) {
-  return only_name_characters(text) && is_letter_or_digit(text.front());
+  return custos::is_object_name(text);
 }
 
 bool detail::is_host_name(std::string_view text) {

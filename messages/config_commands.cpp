@@ -1,5 +1,8 @@
 #include "messages/config_commands.hpp"
 
+#include "messages/config.hpp"
+
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -31,6 +34,15 @@ std::optional<object_kind> object_kind_of(std::string_view text) {
     if (name == text)
       return k;
   return std::nullopt;
+}
+
+bool is_object_name(std::string_view text) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !text.empty() && text.size() <= object_name_bytes_max && plain(text.front()) &&
+         std::all_of(text.begin(), text.end(),
+                     [plain](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 } // namespace custos

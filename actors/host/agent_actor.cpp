@@ -5,6 +5,7 @@
 #include "actors/gateway/wire.hpp"
 #include "adapters/jose/jose.hpp"
 #include "messages/caf_error.hpp"
+#include "messages/config_commands.hpp"
 
 namespace custos::host {
 
@@ -34,7 +35,7 @@ public:
     return {
         [this](const host_services& s) { return apply(s); },
         [this](const clear_host_services&) { return clear(); },
-        [this](const get_host_status&) -> caf::result<host_status> { return status_; },
+        [this](const get_host_status&) -> caf::result<host_status> { return present(); },
         [this](const attest_now&) -> caf::result<host_status> {
           auto promise = make_response_promise<host_status>();
           waiting_.push_back(promise);
@@ -71,11 +72,12 @@ private:
     token_.clear();
     ak_certificate_.clear();
     ++attempt_;
+    ++timer_;
     busy_ = false;
     status_ = host_status{};
     status_.host = given_.host;
     status_.state = "unconfigured";
-    changed();
+    settle(); // whoever waits for an attempt: there will be none
     return services_applied{};
   }
 
@@ -86,6 +88,8 @@ private:
     client_.reset(); // other anchors, another connection, another key
     ak_certificate_.clear();
     token_.clear();
+    token_expires_ = 0;
+    status_.state = "attesting";
     failures_ = 0;
     ++attempt_;
     busy_ = false;
@@ -98,6 +102,17 @@ private:
     status_.next_attempt = given_.now() + after_s;
     ++timer_;
     delayed_send(this, std::chrono::seconds(after_s), tick{timer_});
+  }
+
+  /// The status as of now: a token ends without anybody telling.
+  host_status present() const {
+    auto out = status_;
+    if (out.state == "attested" && token_expires_ <= given_.now()) {
+      out.state = "failed";
+      if (out.error.empty())
+        out.error = "the token has expired";
+    }
+    return out;
   }
 
   void changed() {
@@ -137,27 +152,42 @@ private:
 
   // ---- HTTP: every node in turn, beginning with the one that answered last
 
-  void call(const std::vector<std::string>& nodes, const std::string& method,
-            const std::string& path, std::string body, std::vector<http::header> headers,
-            std::size_t tried, answered finish) {
+  struct question {
+    std::vector<std::string> nodes;
+    std::string path;
+    std::string body;
+    std::vector<http::header> headers;
+    /// The client of the configuration that asked: another one may be in force, or none, when the
+    /// next node's turn comes.
+    std::shared_ptr<http::client> through;
+    std::size_t first = 0; ///< node to begin with
+    std::size_t tried = 0;
+  };
+
+  void post(std::vector<std::string> nodes, std::string path, std::string body,
+            std::vector<http::header> headers, answered finish) {
+    call({std::move(nodes), std::move(path), std::move(body), std::move(headers), client_,
+          preferred_},
+         std::move(finish));
+  }
+
+  void call(question q, answered finish) {
     http::call c;
-    const auto index = (preferred_ + tried) % nodes.size();
-    c.method = method;
-    c.url = nodes[index] + path;
-    c.body = std::move(body);
-    c.headers = std::move(headers);
+    const auto index = (q.first + q.tried) % q.nodes.size();
+    c.method = "POST";
+    c.url = q.nodes[index] + q.path;
+    c.body = q.body;
+    c.headers = q.headers;
     c.timeout = call_timeout;
-    auto again = c;
+    auto through = q.through;
     const caf::weak_actor_ptr self = ctrl();
-    auto step = [this, self, nodes, path, tried, index, again,
+    auto step = [this, self, index, q = std::move(q),
                  finish = std::move(finish)](result<http::response> r) mutable {
-      auto in_actor = [this, nodes, path, tried, index, again = std::move(again),
-                       finish = std::move(finish),
+      auto in_actor = [this, index, q = std::move(q), finish = std::move(finish),
                        r = std::move(r)](caf::event_based_actor*) mutable {
         const bool away = !r || r->status == 503 || r->status == 504 || r->status == 502;
-        if (away && tried + 1 < nodes.size())
-          return call(nodes, again.method, path, std::move(again.body), std::move(again.headers),
-                      tried + 1, std::move(finish));
+        if (away && ++q.tried < q.nodes.size())
+          return call(std::move(q), std::move(finish));
         if (!away)
           preferred_ = index;
         finish(std::move(r));
@@ -167,7 +197,7 @@ private:
                        deferred_call{std::make_shared<std::function<void(caf::event_based_actor*)>>(
                            std::move(in_actor))});
     };
-    client_->send(std::move(c), std::move(step));
+    through->send(std::move(c), std::move(step));
   }
 
   /// Goes on with the decoded answer, or fails the attempt. Answers of an older attempt are
@@ -207,6 +237,7 @@ private:
 
   void begin() {
     if (!services_ || services_->attestation.empty()) {
+      status_.state = "unconfigured";
       status_.error = "no attestation service is configured";
       return settle();
     }
@@ -246,8 +277,8 @@ private:
     r.ek_certificate = std::move(identity.ek_certificate);
     r.ek_public = std::move(identity.ek_public);
     r.ak_public = std::move(identity.ak_public);
-    call(services_->attestation, "POST", "/attestation/v1/attestation-keys",
-         gateway::encode_attestation_key_request(r), {}, 0,
+    post(services_->attestation, "/attestation/v1/attestation-keys",
+         gateway::encode_attestation_key_request(r), {},
          expect<attestation_key_issued>(
              gateway::decode_attestation_key_issued, [this](attestation_key_issued issued) {
                activate_credential c{issued.credential_blob, issued.encrypted_secret};
@@ -264,7 +295,7 @@ private:
   }
 
   void challenge_step() {
-    call(services_->attestation, "POST", "/attestation/v1/challenges", "{}", {}, 0,
+    post(services_->attestation, "/attestation/v1/challenges", "{}", {},
          expect<challenge>(gateway::decode_challenge,
                            [this](challenge c) { quote_step(std::move(c)); }));
   }
@@ -287,7 +318,7 @@ private:
       auto body = gateway::encode_evidence(e);
       if (!body)
         return fail(body.failure());
-      call(services_->attestation, "POST", "/attestation/v1/tokens", *std::move(body), {}, 0,
+      post(services_->attestation, "/attestation/v1/tokens", *std::move(body), {},
            expect<attestation_granted>(gateway::decode_attestation_granted,
                                        [this](attestation_granted g) { granted(std::move(g)); }));
     });
@@ -295,6 +326,9 @@ private:
 
   void granted(attestation_granted g) {
     const auto now = given_.now();
+    if (g.expires <= now)
+      return fail(make_error(errc::token_invalid, "the token had expired when it came: compare the "
+                                                  "clocks of host and node"));
     busy_ = false;
     failures_ = 0;
     token_ = std::move(g.token);
@@ -315,6 +349,9 @@ private:
   // ---- keys
 
   caf::result<key_ready> ask_for_key(const request_key& r) {
+    if (!is_object_name(r.provider)) // it becomes part of a path
+      return to_caf(field_error(errc::invalid_argument, "/provider",
+                                "expected the name of a trusted key provider"));
     if (!services_ || services_->keys.empty())
       return to_caf(make_error(errc::unavailable, "no key service is configured on this host"));
     if (token_.empty() || token_expires_ <= given_.now()) {
@@ -331,9 +368,9 @@ private:
     auto body = generate ? gateway::encode_generate(r.key_bytes, r.context)
                          : gateway::encode_decrypt(r.ciphertext, r.context);
     auto promise = make_response_promise<key_ready>();
-    call(services_->keys, "POST", path, std::move(body), {{"Authorization", "Bearer " + token_}}, 0,
-         [this, promise](result<http::response> answer) mutable {
-           release(std::move(answer), promise);
+    post(services_->keys, path, std::move(body), {{"Authorization", "Bearer " + token_}},
+         [this, promise, token = token_](result<http::response> answer) mutable {
+           release(std::move(answer), promise, token);
          });
     return promise;
   }
@@ -342,12 +379,14 @@ private:
     promise.deliver(std::move(e));
   }
 
-  void release(result<http::response> answer, caf::typed_response_promise<key_ready>& promise) {
+  void release(result<http::response> answer, caf::typed_response_promise<key_ready>& promise,
+               const std::string& token) {
     if (!answer)
       return refuse(promise, to_caf(answer.failure()));
     if (answer->status != 200) {
       auto e = http::error_of(*answer);
-      if (e.code == errc::token_invalid || e.code == errc::unauthenticated) {
+      const bool refused = e.code == errc::token_invalid || e.code == errc::unauthenticated;
+      if (refused && token == token_) {
         token_.clear(); // the gate no longer takes it: attest anew
         schedule(0);
       }
