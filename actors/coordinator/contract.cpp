@@ -77,23 +77,25 @@ http::response contract_error(const error& e) {
 }
 
 std::optional<error> failure_of(const target_outcomes& outcomes) {
-  std::optional<error> first;
+  std::optional<error> refusal;
+  std::optional<error> silence;
   std::string names;
   for (const auto& o : outcomes) {
     if (o.ok)
       continue;
-    if (!first) {
-      if (o.status == 0) {
-        first = make_error(errc::unavailable, o.message);
-      } else {
-        http::response answer;
-        answer.status = o.status;
-        answer.body = o.body;
-        first = http::error_of(answer);
-      }
+    if (o.status == 0) {
+      if (!silence)
+        silence = make_error(errc::unavailable, o.message);
+    } else if (!refusal) {
+      http::response answer;
+      answer.status = o.status;
+      answer.body = o.body;
+      refusal = http::error_of(answer);
     }
     names.append(names.empty() ? "" : "; ").append(o.target).append(": ").append(o.message);
   }
+  // What a target has against the call says more than that another one is away.
+  auto first = refusal ? std::move(refusal) : std::move(silence);
   if (first)
     first->message = names;
   return first;

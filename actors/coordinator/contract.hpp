@@ -31,7 +31,8 @@ struct target_outcome {
 using target_outcomes = std::vector<target_outcome>;
 
 /// One error for a fan-out of which not every part succeeded; empty when all did. The first refusal
-/// of a target decides the kind, its message names every target that failed.
+/// decides kind and field, before targets that did not answer; the message names every target that
+/// failed.
 std::optional<error> failure_of(const target_outcomes& outcomes);
 
 enum class task_state : std::uint8_t { pending, running, succeeded, failed };
