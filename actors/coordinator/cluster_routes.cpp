@@ -77,6 +77,11 @@ result<member> read_member(const std::string& body, const std::string& cluster) 
   return m;
 }
 
+std::string url_of(const service_info& s) {
+  const bool v6 = s.hostname.find(':') != std::string::npos;
+  return "https://" + (v6 ? "[" + s.hostname + "]" : s.hostname) + ":" + std::to_string(s.port);
+}
+
 result<service_info> read_service(const std::string& body, service_type type) {
   CUSTOS_TRY(auto spec, json::parse_object(body, body_bytes_max));
   service_info s;
@@ -85,16 +90,29 @@ result<service_info> read_service(const std::string& body, service_type type) {
   CUSTOS_TRY(s.hostname, address.string("hostname", 253));
   CUSTOS_TRY(const auto port, address.optional_integer("port", 1, 65535));
   s.port = static_cast<std::uint16_t>(port.value_or(443));
+  const auto url = http::parse_url(url_of(s));
+  if (!url || url->host != s.hostname || url->path != "/")
+    return field_error(errc::invalid_argument, "/address/hostname",
+                       "expected a host name or an IP address");
   CUSTOS_CHECK(address.finish());
   CUSTOS_TRY(auto chain, spec.child("trusted_CA"));
   CUSTOS_TRY(const auto items, chain.array("cert_chain", certificates_max));
   for (const auto& item : items) {
-    CUSTOS_TRY(auto pem, item.as_string(pem_bytes_max));
-    if (auto parsed = crypto::certificates_from_pem(as_bytes(pem)); !parsed)
-      return field_error(errc::invalid_argument, "/trusted_CA/cert_chain",
+    CUSTOS_TRY(const auto pem, item.as_string(pem_bytes_max));
+    const auto parsed = crypto::certificates_from_pem(as_bytes(pem));
+    if (!parsed)
+      return field_error(errc::invalid_argument,
+                         "/trusted_CA/cert_chain/" + std::to_string(s.trusted_ca.size()),
                          parsed.failure().message);
-    s.trusted_ca.push_back(std::move(pem));
+    // In a form that can be put behind one another.
+    std::string normal;
+    for (const auto& one : *parsed)
+      normal += one.pem();
+    s.trusted_ca.push_back(std::move(normal));
   }
+  if (s.trusted_ca.empty())
+    return field_error(errc::invalid_argument, "/trusted_CA/cert_chain",
+                       "expected at least one certificate");
   CUSTOS_CHECK(chain.finish());
   CUSTOS_TRY(s.group, spec.string("group", text_bytes_max));
   CUSTOS_TRY(s.trust_authority_cluster, spec.string("trust_authority_cluster", text_bytes_max));
@@ -115,11 +133,6 @@ bj::object service_json(const service_info& s, bool whole) {
     chain.emplace_back(pem);
   out["trusted_CA"] = bj::object{{"cert_chain", std::move(chain)}};
   return out;
-}
-
-std::string url_of(const service_info& s) {
-  const bool v6 = s.hostname.find(':') != std::string::npos;
-  return "https://" + (v6 ? "[" + s.hostname + "]" : s.hostname) + ":" + std::to_string(s.port);
 }
 
 struct family {
@@ -190,8 +203,13 @@ void coordinator_api::add_inventory_routes() {
       });
   add("GET", clusters + "/{cluster}/members", access::auditor, "Nodes or hosts of a cluster",
       [this](routed_request&& r, const http::responder& respond) {
+        const auto& cluster = r.path.at("cluster");
+        if (!ports_.known->cluster(cluster, cluster_type::trusted) &&
+            !ports_.known->cluster(cluster, cluster_type::trust_authority))
+          return respond(contract_error(
+              field_error(errc::not_found, "cluster", "there is none of that name")));
         bj::array out;
-        for (const auto& m : ports_.known->members(r.path.at("cluster")))
+        for (const auto& m : ports_.known->members(cluster))
           out.push_back(bj::object{{"id", m.id}, {"url", m.url}});
         respond(json_body(out));
       });

@@ -1,6 +1,7 @@
 #include "actors/coordinator/coordinator_api.hpp"
 
 #include "adapters/json/json.hpp"
+#include "messages/config_commands.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -13,11 +14,47 @@ using gateway::routed_request;
 
 namespace {
 
-constexpr std::size_t tasks_kept_max = 1000;
 constexpr std::chrono::milliseconds member_timeout{10000};
 constexpr std::size_t node_answer_bytes_max = 8U << 20U;
 
+/// The objects of a node's answer: name and document; nothing if the answer has another form. A
+/// node is asked, not trusted.
+std::optional<std::vector<std::pair<std::string, const bj::value*>>>
+objects_of(const bj::value& answer) {
+  const auto* const root = answer.if_object();
+  const auto* const list = root == nullptr ? nullptr : root->if_contains("objects");
+  if (list == nullptr || !list->is_array())
+    return std::nullopt;
+  std::vector<std::pair<std::string, const bj::value*>> out;
+  for (const auto& item : list->get_array()) {
+    const auto* const o = item.if_object();
+    const auto* const name = o == nullptr ? nullptr : o->if_contains("name");
+    const auto* const document = o == nullptr ? nullptr : o->if_contains("object");
+    if (name == nullptr || !name->is_string() || document == nullptr || !document->is_object())
+      return std::nullopt;
+    out.emplace_back(std::string(name->get_string()), document);
+  }
+  return out;
+}
+
 } // namespace
+
+error bad_object_name(std::string_view field) {
+  return field_error(errc::invalid_argument, std::string(field),
+                     "expected 1-128 characters of A-Z a-z 0-9 . _ -, the first a letter or digit");
+}
+
+std::string health_of(const std::vector<std::string>& details) {
+  return details.empty() ? "OK" : "WARNING";
+}
+
+bj::array messages_of(const std::vector<std::string>& details) {
+  bj::array out;
+  for (const auto& text : details)
+    out.push_back(
+        bj::object{{"id", "com.custos.node"}, {"default_message", text}, {"args", bj::array{}}});
+  return out;
+}
 
 coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(ports)) {
   add_inventory_routes();
@@ -33,6 +70,12 @@ coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(por
 void coordinator_api::add(std::string method, std::string pattern, access who, std::string summary,
                           gateway::route_handler h) {
   router_.add({std::move(method), "/api" + pattern, who, std::move(summary), std::move(h)});
+}
+
+void coordinator_api::add_read(const std::string& pattern, std::string name, std::string summary,
+                               gateway::route_handler h) {
+  add("GET", pattern, access::auditor, std::move(summary), std::move(h));
+  reads_.emplace("/api" + pattern, std::move(name));
 }
 
 void coordinator_api::handle(http::request&& request, const http::responder& respond) const {
@@ -53,95 +96,22 @@ void coordinator_api::handle(http::request&& request, const http::responder& res
                   e.message});
     return respond(contract_error(e));
   }
-  match.found->handle({std::move(request), std::move(match.path), known->name}, respond);
-}
-
-void coordinator_api::run(const routed_request& r, const http::responder& respond, operation what,
-                          const work& w) const {
-  const bool as_task =
-      r.request.query.count("vmw-task") != 0 && r.request.query.at("vmw-task") == "true";
-  task t;
-  t.id = crypto::hex(crypto::random_bytes(16)) + ":" + what.cluster;
-  t.operation = what.name;
-  t.cluster = what.cluster;
-  t.user = r.principal;
-  t.state = task_state::running;
-  t.started = ports_.now();
-  {
-    const std::lock_guard guard(mutex_);
-    if (!what.cluster.empty() && !busy_.insert(what.cluster).second)
-      return respond(contract_error(field_error(errc::revision_conflict, "cluster",
-                                                "another change of this cluster is under way")));
-    tasks_.push_back(t);
-    if (tasks_.size() > tasks_kept_max)
-      tasks_.pop_front();
+  // They become part of paths at the nodes.
+  for (const auto* name : {"name", "provider"}) {
+    const auto found = match.path.find(name);
+    if (found != match.path.end() && !is_object_name(found->second))
+      return respond(contract_error(bad_object_name(name)));
   }
-  if (as_task) {
-    http::response accepted;
-    accepted.status = 202;
-    accepted.body = bj::serialize(bj::string(t.id));
-    respond(std::move(accepted));
-  }
-  w([this, respond, as_task, what, id = t.id, user = r.principal,
-     remote = r.request.remote](work_result ended) {
-    {
-      const std::lock_guard guard(mutex_);
-      busy_.erase(what.cluster);
-      const auto found =
-          std::find_if(tasks_.begin(), tasks_.end(), [&](const task& one) { return one.id == id; });
-      if (found != tasks_.end()) {
-        found->finished = ports_.now();
-        found->targets = ended.targets;
-        found->state = ended.outcome ? task_state::succeeded : task_state::failed;
-        if (ended.outcome)
-          found->result = *ended.outcome;
-        else
-          found->failure = ended.outcome.failure();
-      }
-    }
-    ports_.audit({user, remote, what.name, what.cluster,
-                  ended.outcome ? "ok" : std::string(to_string(ended.outcome.failure().code)),
-                  ended.outcome ? "" : ended.outcome.failure().message});
-    if (as_task)
-      return;
-    if (!ended.outcome)
-      return respond(contract_error(ended.outcome.failure()));
-    http::response done;
-    done.body = *std::move(ended.outcome);
-    done.status = done.body.empty() ? 204 : what.status;
-    respond(std::move(done));
-  });
-}
-
-void coordinator_api::add_task_routes() {
-  add("GET", "/cis/tasks", access::auditor, "All tasks kept, newest last",
-      [this](routed_request&&, const http::responder& respond) {
-        bj::object out;
-        {
-          const std::lock_guard guard(mutex_);
-          for (const auto& t : tasks_)
-            out[t.id] = task_json(t);
-        }
-        http::response r;
-        r.body = bj::serialize(out);
-        respond(std::move(r));
-      });
-  add("GET", "/cis/tasks/{task}", access::auditor, "One task",
-      [this](routed_request&& r, const http::responder& respond) {
-        http::response out;
-        {
-          const std::lock_guard guard(mutex_);
-          const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const task& one) {
-            return one.id == r.path.at("task");
-          });
-          if (found == tasks_.end())
-            out = contract_error(
-                field_error(errc::not_found, "task", "there is no such task, or it is too old"));
-          else
-            out.body = bj::serialize(task_json(*found));
-        }
-        respond(std::move(out));
-      });
+  routed_request routed{std::move(request), std::move(match.path), known->name};
+  const auto read = reads_.find(match.found->pattern);
+  if (routed.request.method == "GET" && read != reads_.end() && wants_task(routed.request))
+    return run(routed, respond, {read->second, routed.path.at("cluster"), 200, true},
+               [found = match.found, routed](const work_done& done) {
+                 found->handle(routed_request(routed), [done](http::response a) {
+                   done({outcome_of(a), {}});
+                 });
+               });
+  match.found->handle(std::move(routed), respond);
 }
 
 // ---- nodes --------------------------------------------------------------------------------------
@@ -209,11 +179,19 @@ void coordinator_api::create_object(const std::vector<member>& nodes, const std:
   http::call get;
   get.url = "/config/v1/" + kind + "/" + name;
   on_all(nodes, get, [this, nodes, kind, name, document, done](target_outcomes o) {
-    // Only when every node has it is it there: a creation that reached some nodes may be repeated.
-    const bool everywhere = std::all_of(o.begin(), o.end(), [](const auto& one) { return one.ok; });
-    if (everywhere)
+    const auto has = std::count_if(o.begin(), o.end(), [](const auto& one) { return one.ok; });
+    const auto lacks =
+        std::count_if(o.begin(), o.end(), [](const auto& one) { return one.status == 404; });
+    // It is there unless a node that lacks it says so: a creation that reached some nodes may be
+    // repeated, but nothing is replaced because a node is away.
+    if (has > 0 && lacks == 0)
       return done({field_error(errc::already_exists, "name", "there is an object of that name"),
                    std::move(o)});
+    if (lacks == 0) {
+      auto failed = failure_of(o);
+      return done({failed ? *std::move(failed) : make_error(errc::internal, "no node was asked"),
+                   std::move(o)});
+    }
     put_object(nodes, kind, name, document, [done, name](work_result w) {
       if (w.outcome)
         w.outcome = bj::serialize(bj::string(name));
@@ -240,38 +218,44 @@ void coordinator_api::delete_object(const std::vector<member>& nodes, const std:
   });
 }
 
-void coordinator_api::read_objects(
-    const std::vector<member>& nodes, const std::string& kind,
-    std::function<void(result<std::vector<seen_object>>)> done) const {
+void coordinator_api::read_objects(const std::vector<member>& nodes, const std::string& kind,
+                                   std::function<void(result<seen_objects>)> done) const {
   http::call get;
   get.url = "/config/v1/" + kind;
   on_all(nodes, get, [done = std::move(done)](const target_outcomes& outcomes) {
-    std::map<std::string, std::pair<seen_object, std::size_t>> seen;
-    std::size_t answered = 0;
+    seen_objects out;
+    std::map<std::string, seen_object> seen;
+    std::map<std::string, std::set<std::string>> holders;
+    std::vector<std::string> answered;
     for (const auto& o : outcomes) {
       const auto parsed = o.ok ? json::parse_any(o.body, node_answer_bytes_max)
                                : make_error(errc::unavailable, o.message);
-      if (!parsed || !parsed->is_object() || !parsed->get_object().contains("objects"))
+      const auto objects = parsed ? objects_of(*parsed) : std::nullopt;
+      if (!objects) {
+        out.details.push_back(o.target + ": " +
+                              (o.ok ? "answered with something else than objects" : o.message));
         continue;
-      ++answered;
-      for (const auto& item : parsed->get_object().at("objects").as_array()) {
-        const auto& object = item.as_object();
-        seen_object one{std::string(object.at("name").as_string()),
-                        json::canonical(object.at("object")), true};
-        auto& entry = seen.try_emplace(one.name, one, 0).first->second;
-        entry.first.agreed = entry.first.agreed && entry.first.document == one.document;
-        ++entry.second;
+      }
+      answered.push_back(o.target);
+      for (const auto& [name, value] : *objects) {
+        auto document = json::canonical(*value);
+        auto& one = seen.try_emplace(name, seen_object{name, document, {}}).first->second;
+        if (one.document != document)
+          one.details.push_back(o.target + ": has another content");
+        holders[name].insert(o.target);
       }
     }
-    if (answered == 0) {
+    if (answered.empty()) {
       auto failed = failure_of(outcomes);
       return done(failed ? *std::move(failed)
-                         : make_error(errc::internal, "no node answered as expected"));
+                         : make_error(errc::internal, "no node answered with objects"));
     }
-    std::vector<seen_object> out;
-    for (auto& [name, entry] : seen) {
-      entry.first.agreed = entry.first.agreed && entry.second == outcomes.size();
-      out.push_back(std::move(entry.first));
+    for (auto& [name, one] : seen) {
+      for (const auto& node : answered)
+        if (holders[name].count(node) == 0)
+          one.details.push_back(node + ": does not have it");
+      one.details.insert(one.details.end(), out.details.begin(), out.details.end());
+      out.objects.push_back(std::move(one));
     }
     done(std::move(out));
   });

@@ -17,6 +17,7 @@
 #include <boost/json/fwd.hpp>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -46,6 +47,17 @@ struct work_result {
 };
 using work_done = std::function<void(work_result)>;
 
+/// ?vmw-task=true: the answer is a task's id.
+bool wants_task(const http::request& r);
+/// An answer of a route as the end of a task.
+result<std::string> outcome_of(const http::response& r);
+/// errc::invalid_argument: what was expected of the name of an object.
+error bad_object_name(std::string_view field);
+/// OK without details, WARNING with any.
+std::string health_of(const std::vector<std::string>& details);
+/// As the contract's list of localizable messages.
+boost::json::array messages_of(const std::vector<std::string>& details);
+
 class coordinator_api {
 public:
   explicit coordinator_api(coordinator_ports ports);
@@ -59,12 +71,16 @@ private:
   /// What a route of the contract does: `status` is that of the synchronous answer.
   struct operation {
     std::string name;    ///< "ti.tac.kms:Providers.create"
-    std::string cluster; ///< whose mutations are serialised; empty: reads
+    std::string cluster; ///< whose mutations are serialised; may be empty
     unsigned status = 200;
+    bool reads = false; ///< runs beside others, is not recorded
   };
 
   void add(std::string method, std::string pattern, gateway::access who, std::string summary,
            gateway::route_handler h);
+  /// A reading operation of the contract, which may be asked for as a task.
+  void add_read(const std::string& pattern, std::string name, std::string summary,
+                gateway::route_handler h);
   void add_inventory_routes();
   void add_endorsement_routes();
   void add_settings_and_image_routes();
@@ -94,14 +110,18 @@ private:
                   const work_done& done) const;
   void delete_object(const std::vector<member>& nodes, const std::string& kind,
                      const std::string& name, const work_done& done) const;
-  /// Every object of a kind with its health: OK when all nodes hold the same, else WARNING.
   struct seen_object {
     std::string name;
-    std::string document;
-    bool agreed = true;
+    std::string document;             ///< canonical JSON, of the first node that has it
+    std::vector<std::string> details; ///< which node differs and how; empty: all hold the same
   };
+  struct seen_objects {
+    std::vector<seen_object> objects; ///< by name
+    std::vector<std::string> details; ///< nodes that gave no answer, and why
+  };
+  /// Every object of a kind; fails only when no node answers.
   void read_objects(const std::vector<member>& nodes, const std::string& kind,
-                    std::function<void(result<std::vector<seen_object>>)> done) const;
+                    std::function<void(result<seen_objects>)> done) const;
   /// Reads a provider's document, lets `change` edit it, writes it to all nodes.
   void edit_object(const std::vector<member>& nodes, const std::string& kind,
                    const std::string& name,
@@ -114,7 +134,8 @@ private:
 
   coordinator_ports ports_;
   gateway::router router_;
-  mutable std::mutex mutex_; ///< guards busy_ and tasks_
+  std::map<std::string, std::string, std::less<>> reads_; ///< pattern to operation
+  mutable std::mutex mutex_;                              ///< guards busy_ and tasks_
   mutable std::set<std::string> busy_;
   mutable std::deque<task> tasks_;
 };

@@ -2,6 +2,7 @@
 
 #include "actors/coordinator/coordinator_api.hpp"
 #include "adapters/json/json.hpp"
+#include "messages/config_commands.hpp"
 
 #include <boost/json.hpp>
 
@@ -17,8 +18,9 @@ constexpr std::size_t text_bytes_max = 512;
 constexpr std::size_t pem_bytes_max = 65536;
 constexpr std::size_t body_bytes_max = 1U << 20U;
 constexpr std::size_t servers_max = 16;
-constexpr std::size_t certificates_max = 16;
 constexpr std::int64_t timeout_s_max = 60;
+/// The name of a key: "custos-", this much of the provider's, "-" and 16 digits; at most 128.
+constexpr std::size_t provider_in_key_name_max = 96;
 
 const std::string base =
     "/vcenter/trusted-infrastructure/trust-authority-clusters/{cluster}/kms/providers";
@@ -40,10 +42,13 @@ result<bj::array> servers_of(json::object& kmip) {
   return out;
 }
 
-/// ti.tac.kms:Providers.KeyServerCreateSpec onto the node's document.
-result<void> read_key_server(json::object& spec, bj::object& document) {
-  CUSTOS_TRY(const auto type, spec.string("type", 16));
-  if (type != "KMIP")
+/// ti.tac.kms:Providers.KeyServerCreateSpec, or with `update` KeyServerUpdateSpec, in which every
+/// member may be absent, onto the node's document.
+result<void> read_key_server(json::object& spec, bj::object& document, bool update) {
+  CUSTOS_TRY(const auto type, spec.optional_string("type", 16));
+  if (!type && !update)
+    return field_error(errc::invalid_argument, spec.path() + "/type", "expected KMIP");
+  if (type && *type != "KMIP")
     return field_error(errc::invalid_argument, spec.path() + "/type", "expected KMIP");
   CUSTOS_TRY(const auto description, spec.optional_string("description", text_bytes_max));
   static_cast<void>(description); // the contract lets it be set; nothing depends on it
@@ -54,9 +59,14 @@ result<void> read_key_server(json::object& spec, bj::object& document) {
   if (timeout)
     document["timeout_ms"] = *timeout * 1000;
   CUSTOS_TRY(auto kmip, spec.optional_child("kmip_server"));
+  if (!kmip && !update)
+    return field_error(errc::invalid_argument, spec.path() + "/kmip_server",
+                       "expected an object with the servers; it is missing");
   if (kmip) {
-    CUSTOS_TRY(auto servers, servers_of(*kmip));
-    document["servers"] = std::move(servers);
+    if (!update || kmip->has("servers")) {
+      CUSTOS_TRY(auto servers, servers_of(*kmip));
+      document["servers"] = std::move(servers);
+    }
     CUSTOS_TRY(const auto username, kmip->optional_string("username", text_bytes_max));
     if (username)
       document["username"] = *username;
@@ -100,10 +110,12 @@ result<provider_spec> read_create(const std::string& body) {
   CUSTOS_TRY(auto spec, json::parse_object(body, body_bytes_max));
   provider_spec out;
   CUSTOS_TRY(out.name, spec.string("provider", 128));
+  if (!is_object_name(out.name))
+    return bad_object_name("/provider");
   CUSTOS_TRY(const auto key, spec.string("master_key_id", text_bytes_max));
   out.document["primary_key_id"] = key;
   CUSTOS_TRY(auto server, spec.child("key_server"));
-  CUSTOS_CHECK(read_key_server(server, out.document));
+  CUSTOS_CHECK(read_key_server(server, out.document, false));
   CUSTOS_CHECK(read_extension(spec, out.document));
   CUSTOS_CHECK(spec.finish());
   return out;
@@ -117,29 +129,50 @@ result<bj::object> read_update(const std::string& body) {
     document["primary_key_id"] = *key;
   CUSTOS_TRY(auto server, spec.optional_child("key_server"));
   if (server)
-    CUSTOS_CHECK(read_key_server(*server, document));
+    CUSTOS_CHECK(read_key_server(*server, document, true));
   CUSTOS_CHECK(read_extension(spec, document));
   CUSTOS_CHECK(spec.finish());
   return document;
 }
 
-/// What the contract shows of a provider; never a secret, not even sealed.
-bj::object info_of(const std::string& document, bool agreed) {
+/// Members of a document that came from a node: whatever has another form is left out.
+const bj::value& member_of(const bj::object& o, std::string_view name) {
+  static const bj::value none;
+  const auto* const found = o.if_contains(name);
+  return found == nullptr ? none : *found;
+}
+
+bj::object key_server_of(const bj::object& o) {
+  bj::array servers;
+  if (const auto* const list = member_of(o, "servers").if_array(); list != nullptr)
+    for (const auto& item : *list) {
+      const auto* const s = item.if_object();
+      if (s == nullptr)
+        continue;
+      servers.push_back(bj::object{{"name", member_of(*s, "name")},
+                                   {"address", bj::object{{"hostname", member_of(*s, "host")},
+                                                          {"port", member_of(*s, "port")}}}});
+    }
+  bj::object kmip{{"servers", std::move(servers)}};
+  if (const auto& user = member_of(o, "username"); !user.is_null())
+    kmip["username"] = user;
+  bj::object out{{"type", "KMIP"}, {"description", ""}, {"kmip_server", std::move(kmip)}};
+  if (const auto* const timeout_ms = member_of(o, "timeout_ms").if_int64(); timeout_ms != nullptr)
+    out["connection_timeout"] = (*timeout_ms + 999) / 1000; // seconds in the contract
+  return out;
+}
+
+/// What the contract shows of a provider (ti.tac.kms:Providers.Info); never a secret, not even
+/// sealed.
+bj::object info_of(const std::string& document, const std::vector<std::string>& details) {
   boost::system::error_code failed;
   const auto parsed = bj::parse(document, failed);
   const auto& o = parsed.as_object();
-  bj::array servers;
-  for (const auto& s : o.at("servers").as_array())
-    servers.push_back(
-        bj::object{{"name", s.at("name")},
-                   {"address", bj::object{{"hostname", s.at("host")}, {"port", s.at("port")}}}});
-  bj::object kmip{{"servers", std::move(servers)}};
-  if (const auto* const user = o.if_contains("username"); user != nullptr)
-    kmip["username"] = *user;
-  return {{"master_key_id", o.at("primary_key_id")},
-          {"health", agreed ? "OK" : "WARNING"},
-          {"details", bj::array{}},
-          {"key_server", bj::object{{"type", "KMIP"}, {"kmip_server", std::move(kmip)}}}};
+  return {{"master_key_id", member_of(o, "primary_key_id")},
+          {"key_server", key_server_of(o)},
+          {"status", bj::object{{"health", health_of(details)},
+                                {"details", messages_of(details)},
+                                {"servers", bj::array{}}}}};
 }
 
 http::response json_body(const bj::value& v) {
@@ -162,38 +195,37 @@ void coordinator_api::add_provider_routes() {
               create_object(nodes, "key-providers", spec.name, bj::serialize(spec.document), done);
             });
       });
-  add("GET", base, access::auditor, "All trusted key providers",
+  add_read(
+      base, service + ".list", "All trusted key providers",
       [this](routed_request&& r, const http::responder& respond) {
         auto nodes = nodes_of(r);
         if (!nodes)
           return respond(contract_error(nodes.failure()));
-        read_objects(*nodes, "key-providers", [respond](result<std::vector<seen_object>> seen) {
+        read_objects(*nodes, "key-providers", [respond](result<seen_objects> seen) {
           if (!seen)
             return respond(contract_error(seen.failure()));
           bj::array list;
-          for (const auto& one : *seen)
-            list.push_back(
-                bj::object{{"provider", one.name}, {"health", one.agreed ? "OK" : "WARNING"}});
+          for (const auto& one : seen->objects)
+            list.push_back(bj::object{{"provider", one.name}, {"health", health_of(one.details)}});
           respond(json_body(list));
         });
       });
-  add("GET", base + "/{provider}", access::auditor, "One trusted key provider",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto nodes = nodes_of(r);
-        if (!nodes)
-          return respond(contract_error(nodes.failure()));
-        read_objects(
-            *nodes, "key-providers",
-            [respond, name = r.path.at("provider")](result<std::vector<seen_object>> seen) {
-              if (!seen)
-                return respond(contract_error(seen.failure()));
-              for (const auto& one : *seen)
-                if (one.name == name)
-                  return respond(json_body(info_of(one.document, one.agreed)));
-              respond(contract_error(
-                  field_error(errc::not_found, "provider", "there is none of that name")));
-            });
-      });
+  add_read(base + "/{provider}", service + ".get", "One trusted key provider",
+           [this](routed_request&& r, const http::responder& respond) {
+             auto nodes = nodes_of(r);
+             if (!nodes)
+               return respond(contract_error(nodes.failure()));
+             read_objects(*nodes, "key-providers",
+                          [respond, name = r.path.at("provider")](result<seen_objects> seen) {
+                            if (!seen)
+                              return respond(contract_error(seen.failure()));
+                            for (const auto& one : seen->objects)
+                              if (one.name == name)
+                                return respond(json_body(info_of(one.document, one.details)));
+                            respond(contract_error(field_error(errc::not_found, "provider",
+                                                               "there is none of that name")));
+                          });
+           });
   add("PATCH", base + "/{provider}", access::administrator, "Changes a provider on every node",
       [this](routed_request&& r, const http::responder& respond) {
         auto nodes = nodes_of(r);
@@ -237,8 +269,9 @@ void coordinator_api::add_provider_routes() {
               create.url = "/keys/v1/admin/providers/" + provider + "/primary-key";
               // The name is new each time: an answer that got lost never makes a second key pass
               // for the first.
-              create.body = bj::serialize(bj::object{
-                  {"name", "custos-" + provider + "-" + crypto::hex(crypto::random_bytes(8))}});
+              create.body = bj::serialize(
+                  bj::object{{"name", "custos-" + provider.substr(0, provider_in_key_name_max) +
+                                          "-" + crypto::hex(crypto::random_bytes(8))}});
               on_one(nodes, create, [this, nodes, provider, done](result<std::string> body) {
                 if (!body)
                   return done({body.failure(), {}});
@@ -260,191 +293,6 @@ void coordinator_api::add_provider_routes() {
                     });
               });
             });
-      });
-}
-
-void coordinator_api::add_provider_trust_routes() {
-  const auto certificate = base + "/{provider}/client-certificate";
-  // Both make a key pair on one node, which seals the private key; then every node gets the same.
-  const auto make = [this](bool csr, const std::string& name) {
-    return [this, csr, name](routed_request&& r, const http::responder& respond) {
-      auto nodes = nodes_of(r);
-      if (!nodes)
-        return respond(contract_error(nodes.failure()));
-      run(r, respond, {name, r.path.at("cluster"), 201},
-          [this, csr, nodes = *nodes, provider = r.path.at("provider")](const work_done& done) {
-            http::call call;
-            call.method = "POST";
-            call.url = "/keys/v1/admin/providers/" + provider + "/client-certificate";
-            call.body = bj::serialize(bj::object{{"csr", csr}});
-            on_one(nodes, call, [this, csr, nodes, provider, done](result<std::string> body) {
-              if (!body)
-                return done({body.failure(), {}});
-              auto made = json::parse_object(*body, body_bytes_max);
-              auto pem =
-                  made ? made->string("pem", pem_bytes_max) : result<std::string>(made.failure());
-              auto sealed = made ? made->string("sealed_client_private_key", pem_bytes_max)
-                                 : result<std::string>(made.failure());
-              if (!pem || !sealed)
-                return done(
-                    {make_error(errc::internal, "a node answered without a certificate"), {}});
-              edit_object(
-                  nodes, "key-providers", provider,
-                  [csr, pem = *pem, sealed = *sealed](bj::object& document) -> result<void> {
-                    document["sealed_client_private_key"] = sealed;
-                    document["client_certificate"] = csr ? std::string() : pem;
-                    return {};
-                  },
-                  [done, pem = *pem](work_result w) {
-                    if (w.outcome)
-                      w.outcome = bj::serialize(bj::string(pem));
-                    done(std::move(w));
-                  });
-            });
-          });
-    };
-  };
-  add("POST", certificate, access::administrator, "Generates a self-signed client certificate",
-      make(false, "ti.tac.kms.providers:ClientCertificate.create"));
-  add("POST", certificate + "/csr", access::administrator,
-      "Generates a certificate signing request",
-      make(true, "ti.tac.kms.providers.client_certificate:Csr.create"));
-  add("GET", certificate, access::auditor, "The client certificate in use",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto nodes = nodes_of(r);
-        if (!nodes)
-          return respond(contract_error(nodes.failure()));
-        read_objects(
-            *nodes, "key-providers",
-            [respond, name = r.path.at("provider")](result<std::vector<seen_object>> seen) {
-              if (!seen)
-                return respond(contract_error(seen.failure()));
-              for (const auto& one : *seen) {
-                boost::system::error_code failed;
-                if (one.name == name)
-                  return respond(json_body(bj::object{
-                      {"certificate", bj::parse(one.document, failed).at("client_certificate")}}));
-              }
-              respond(contract_error(
-                  field_error(errc::not_found, "provider", "there is none of that name")));
-            });
-      });
-  add("PATCH", certificate, access::administrator,
-      "Sets the client certificate; with its private key, which a node seals first",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto nodes = nodes_of(r);
-        auto spec = json::parse_object(r.request.body, body_bytes_max);
-        if (!nodes || !spec)
-          return respond(contract_error(nodes ? spec.failure() : nodes.failure()));
-        auto pem = spec->string("certificate", pem_bytes_max);
-        const bool with_key = spec->has("private_key");
-        auto private_key = with_key ? spec->secret_string("private_key", pem_bytes_max)
-                                    : result<crypto::secret_bytes>(crypto::secret_bytes());
-        auto rest = spec->finish();
-        if (!pem || !private_key || !rest)
-          return respond(contract_error(!pem           ? pem.failure()
-                                        : !private_key ? private_key.failure()
-                                                       : rest.failure()));
-        crypto::wipe(r.request.body.data(), r.request.body.size());
-        const crypto::secret_ptr key =
-            std::make_shared<const crypto::secret_bytes>(*std::move(private_key));
-        run(r, respond, {"ti.tac.kms.providers:ClientCertificate.update", r.path.at("cluster")},
-            [this, nodes = *nodes, provider = r.path.at("provider"), pem = *pem,
-             key](const work_done& done) {
-              const auto set = [this, nodes, provider, pem, done](const std::string& sealed) {
-                edit_object(
-                    nodes, "key-providers", provider,
-                    [pem, sealed](bj::object& document) -> result<void> {
-                      document["client_certificate"] = pem;
-                      if (!sealed.empty())
-                        document["sealed_client_private_key"] = sealed;
-                      return {};
-                    },
-                    done);
-              };
-              if (key->empty())
-                return set("");
-              http::call seal;
-              seal.method = "POST";
-              seal.url = "/keys/v1/admin/providers/" + provider + "/seal-private-key";
-              seal.body = bj::serialize(bj::object{{"private_key", as_text(key->reveal_secret())}});
-              on_one(nodes, seal, [set, done](result<std::string> body) {
-                auto answer = body ? json::parse_object(*body, body_bytes_max)
-                                   : result<json::object>(body.failure());
-                auto sealed = answer ? answer->string("sealed_client_private_key", pem_bytes_max)
-                                     : result<std::string>(answer.failure());
-                if (!sealed)
-                  return done({sealed.failure(), {}});
-                set(*sealed);
-              });
-            });
-      });
-  add("GET", base + "/{provider}/peer-certs/current", access::auditor,
-      "What the key servers present now",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto nodes = nodes_of(r);
-        if (!nodes)
-          return respond(contract_error(nodes.failure()));
-        http::call get;
-        get.url = "/keys/v1/admin/providers/" + r.path.at("provider") + "/peer-certificates";
-        on_one(*nodes, get, [respond](result<std::string> body) {
-          if (!body)
-            return respond(contract_error(body.failure()));
-          auto parsed = json::parse_any(*body, body_bytes_max);
-          if (!parsed || !parsed->is_object())
-            return respond(contract_error(
-                make_error(errc::internal, "a node answered with something unexpected")));
-          respond(json_body(parsed->get_object()["peer_certificates"]));
-        });
-      });
-  add("PATCH", base + "/{provider}/peer-certs/trusted", access::administrator,
-      "Trusts these certificates of key servers, and no others",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto nodes = nodes_of(r);
-        auto spec = json::parse_object(r.request.body, body_bytes_max);
-        if (!nodes || !spec)
-          return respond(contract_error(nodes ? spec.failure() : nodes.failure()));
-        auto items = spec->array("certificates", certificates_max, true);
-        auto rest = spec->finish();
-        if (!items || !rest)
-          return respond(contract_error(items ? rest.failure() : items.failure()));
-        bj::array list;
-        for (const auto& item : *items) {
-          auto pem = item.as_string(pem_bytes_max);
-          if (!pem)
-            return respond(contract_error(pem.failure()));
-          list.emplace_back(*pem);
-        }
-        run(r, respond,
-            {"ti.tac.kms.providers:TrustedPeerCertificates.update", r.path.at("cluster")},
-            [this, nodes = *nodes, provider = r.path.at("provider"), list](const work_done& done) {
-              edit_object(
-                  nodes, "key-providers", provider,
-                  [list](bj::object& document) -> result<void> {
-                    document["trusted_peer_certificates"] = list;
-                    return {};
-                  },
-                  done);
-            });
-      });
-  add("GET", "/custos/v1/trust-authority-clusters/{cluster}/kms/providers/{provider}/status",
-      access::auditor, "Health of a provider's key servers, as every node sees it",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto nodes = nodes_of(r);
-        if (!nodes)
-          return respond(contract_error(nodes.failure()));
-        http::call get;
-        get.url = "/keys/v1/admin/providers/" + r.path.at("provider") + "/status";
-        on_all(*nodes, get, [respond](const target_outcomes& outcomes) {
-          bj::object out;
-          for (const auto& o : outcomes) {
-            boost::system::error_code failed;
-            out[o.target] = o.ok
-                                ? bj::parse(o.body, failed)
-                                : bj::value(bj::object{{"health", "error"}, {"detail", o.message}});
-          }
-          respond(json_body(out));
-        });
       });
 }
 

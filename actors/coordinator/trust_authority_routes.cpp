@@ -2,6 +2,7 @@
 
 #include "actors/coordinator/coordinator_api.hpp"
 #include "adapters/json/json.hpp"
+#include "messages/config_commands.hpp"
 
 #include <boost/json.hpp>
 
@@ -38,10 +39,18 @@ struct named_document {
   std::string document;
 };
 
+/// The name of an object to be made, from member "name".
+result<std::string> name_of(json::object& spec) {
+  CUSTOS_TRY(auto name, spec.string("name", name_bytes_max));
+  if (!is_object_name(name))
+    return bad_object_name("/name");
+  return name;
+}
+
 result<named_document> ca_of(const std::string& body) {
   CUSTOS_TRY(auto spec, json::parse_object(body, body_bytes_max));
   named_document out;
-  CUSTOS_TRY(out.name, spec.string("name", name_bytes_max));
+  CUSTOS_TRY(out.name, name_of(spec));
   CUSTOS_TRY(auto chain, chain_of(spec, "cert_chain"));
   CUSTOS_CHECK(spec.finish());
   out.document = bj::serialize(bj::object{{"certificates", std::move(chain)}});
@@ -51,7 +60,7 @@ result<named_document> ca_of(const std::string& body) {
 result<named_document> endorsement_key_of(const std::string& body) {
   CUSTOS_TRY(auto spec, json::parse_object(body, body_bytes_max));
   named_document out;
-  CUSTOS_TRY(out.name, spec.string("name", name_bytes_max));
+  CUSTOS_TRY(out.name, name_of(spec));
   CUSTOS_TRY(const auto public_key, spec.optional_string("public_key", pem_bytes_max));
   CUSTOS_TRY(const auto certificate, spec.optional_string("certificate", pem_bytes_max));
   CUSTOS_CHECK(spec.finish());
@@ -75,6 +84,8 @@ result<named_document> image_of(const std::string& body) {
   if (name == nullptr || !name->is_string())
     return field_error(errc::invalid_argument, "/name", "expected the name of the base image");
   named_document out{std::string(name->get_string()), ""};
+  if (!is_object_name(out.name))
+    return bad_object_name("/name");
   object->erase("name");
   out.document = bj::serialize(*object);
   return out;
@@ -84,10 +95,6 @@ http::response listed(bj::array list) {
   http::response r;
   r.body = bj::serialize(list);
   return r;
-}
-
-std::string health_of(bool agreed) {
-  return agreed ? "OK" : "WARNING";
 }
 
 } // namespace
@@ -115,49 +122,49 @@ void coordinator_api::add_endorsement_routes() {
                 create_object(nodes, kind, spec.name, spec.document, done);
               });
         });
-    add("GET", f.path, access::auditor, "All of them, with health: do the nodes agree",
+    add_read(
+        f.path, f.service + ".list", "All of them, with health: do the nodes agree",
         [this, f](routed_request&& r, const http::responder& respond) {
           auto nodes = nodes_of(r);
           if (!nodes)
             return respond(contract_error(nodes.failure()));
-          read_objects(*nodes, f.kind, [respond](result<std::vector<seen_object>> seen) {
+          read_objects(*nodes, f.kind, [respond](result<seen_objects> seen) {
             if (!seen)
               return respond(contract_error(seen.failure()));
             bj::array list;
-            for (const auto& one : *seen)
-              list.push_back(bj::object{{"name", one.name}, {"health", health_of(one.agreed)}});
+            for (const auto& one : seen->objects)
+              list.push_back(bj::object{{"name", one.name}, {"health", health_of(one.details)}});
             respond(listed(std::move(list)));
           });
         });
-    add("GET", f.path + "/" + f.item, access::auditor, "One of them",
-        [this, f](routed_request&& r, const http::responder& respond) {
-          auto nodes = nodes_of(r);
-          if (!nodes)
-            return respond(contract_error(nodes.failure()));
-          read_objects(
-              *nodes, f.kind,
-              [respond, name = r.path.at("name"),
-               kind = f.kind](result<std::vector<seen_object>> seen) {
-                if (!seen)
-                  return respond(contract_error(seen.failure()));
-                for (const auto& one : *seen) {
-                  if (one.name != name)
-                    continue;
-                  boost::system::error_code failed;
-                  auto document = bj::parse(one.document, failed).as_object();
-                  if (kind == "tpm-cas")
-                    document = bj::object{
-                        {"cert_chain", bj::object{{"cert_chain", document.at("certificates")}}}};
-                  document["health"] = health_of(one.agreed);
-                  document["details"] = bj::array{};
-                  http::response out;
-                  out.body = bj::serialize(document);
-                  return respond(std::move(out));
-                }
-                respond(contract_error(
-                    field_error(errc::not_found, "name", "there is none of that name")));
-              });
-        });
+    add_read(f.path + "/" + f.item, f.service + ".get", "One of them",
+             [this, f](routed_request&& r, const http::responder& respond) {
+               auto nodes = nodes_of(r);
+               if (!nodes)
+                 return respond(contract_error(nodes.failure()));
+               read_objects(
+                   *nodes, f.kind,
+                   [respond, name = r.path.at("name"), kind = f.kind](result<seen_objects> seen) {
+                     if (!seen)
+                       return respond(contract_error(seen.failure()));
+                     for (const auto& one : seen->objects) {
+                       if (one.name != name)
+                         continue;
+                       boost::system::error_code failed;
+                       auto document = bj::parse(one.document, failed).as_object();
+                       if (kind == "tpm-cas")
+                         document = bj::object{
+                             {"cert_chain", bj::object{{"cert_chain", document["certificates"]}}}};
+                       document["health"] = health_of(one.details);
+                       document["details"] = messages_of(one.details);
+                       http::response out;
+                       out.body = bj::serialize(document);
+                       return respond(std::move(out));
+                     }
+                     respond(contract_error(
+                         field_error(errc::not_found, "name", "there is none of that name")));
+                   });
+             });
     add("DELETE", f.path + "/" + f.item, access::administrator, "Removes it from every node",
         [this, f](routed_request&& r, const http::responder& respond) {
           auto nodes = nodes_of(r);
@@ -172,30 +179,33 @@ void coordinator_api::add_endorsement_routes() {
 
 void coordinator_api::add_settings_and_image_routes() {
   const auto path = base + "/attestation/tpm2/settings";
-  add("GET", path, access::auditor, "Settings of the TPM 2.0 attestation protocol",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto nodes = nodes_of(r);
-        if (!nodes)
-          return respond(contract_error(nodes.failure()));
-        read_objects(*nodes, "settings", [respond](result<std::vector<seen_object>> seen) {
-          if (!seen)
-            return respond(contract_error(seen.failure()));
-          bj::object out{{"require_endorsement_keys", false},
-                         {"require_certificate_validation", true},
-                         {"health", "OK"},
-                         {"details", bj::array{}}};
-          if (!seen->empty()) {
-            boost::system::error_code failed;
-            const auto stored = bj::parse(seen->front().document, failed);
-            for (const auto& [name, value] : stored.as_object())
-              out[name] = value;
-            out["health"] = health_of(seen->front().agreed);
-          }
-          http::response answer;
-          answer.body = bj::serialize(out);
-          respond(std::move(answer));
-        });
-      });
+  add_read(path, "ti.tac.attestation.tpm2:Settings.get",
+           "Settings of the TPM 2.0 attestation protocol",
+           [this](routed_request&& r, const http::responder& respond) {
+             auto nodes = nodes_of(r);
+             if (!nodes)
+               return respond(contract_error(nodes.failure()));
+             read_objects(*nodes, "settings", [respond](result<seen_objects> seen) {
+               if (!seen)
+                 return respond(contract_error(seen.failure()));
+               bj::object out{{"require_endorsement_keys", false},
+                              {"require_certificate_validation", true},
+                              {"health", health_of(seen->details)},
+                              {"details", messages_of(seen->details)}};
+               if (!seen->objects.empty()) {
+                 const auto& one = seen->objects.front();
+                 boost::system::error_code failed;
+                 const auto stored = bj::parse(one.document, failed);
+                 for (const auto& [name, value] : stored.as_object())
+                   out[name] = value;
+                 out["health"] = health_of(one.details);
+                 out["details"] = messages_of(one.details);
+               }
+               http::response answer;
+               answer.body = bj::serialize(out);
+               respond(std::move(answer));
+             });
+           });
   add("PATCH", path, access::administrator, "Changes settings on every node",
       [this](routed_request&& r, const http::responder& respond) {
         auto nodes = nodes_of(r);
@@ -208,14 +218,14 @@ void coordinator_api::add_settings_and_image_routes() {
         run(r, respond, {"ti.tac.attestation.tpm2:Settings.update", r.path.at("cluster")},
             [this, nodes = *nodes, change = parsed->get_object()](const work_done& done) {
               read_objects(
-                  nodes, "settings",
-                  [this, nodes, change, done](result<std::vector<seen_object>> seen) {
+                  nodes, "settings", [this, nodes, change, done](result<seen_objects> seen) {
                     if (!seen)
                       return done({seen.failure(), {}});
                     boost::system::error_code failed;
-                    auto document = seen->empty()
-                                        ? bj::object{}
-                                        : bj::parse(seen->front().document, failed).as_object();
+                    auto document =
+                        seen->objects.empty()
+                            ? bj::object{}
+                            : bj::parse(seen->objects.front().document, failed).as_object();
                     for (const auto& [name, value] : change)
                       document[name] = value;
                     put_object(nodes, "settings", "settings", bj::serialize(document), done);

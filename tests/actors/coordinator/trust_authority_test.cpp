@@ -1,0 +1,385 @@
+// Endorsements, settings and base images of a trust authority cluster: every write goes to every
+// node, whatever becomes of it at one of them.
+
+#include "tests/actors/coordinator/fixture.hpp"
+
+#include <set>
+
+namespace custos::coordinator {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace bj = boost::json;
+using ::testing::ElementsAre;
+
+const std::string cluster = "/vcenter/trusted-infrastructure/trust-authority-clusters/ta";
+const std::string cas = cluster + "/attestation/tpm2/ca-certificates";
+const std::string keys = cluster + "/attestation/tpm2/endorsement-keys";
+const std::string images = cluster + "/attestation/os/linux/base-images";
+const std::string settings = cluster + "/attestation/tpm2/settings";
+
+const std::string ca_spec = R"({"name":"vendor","cert_chain":{"cert_chain":["PEM"]}})";
+const std::string ca_document = R"({"certificates":["PEM"]})";
+
+class trust_authority_test : public test::coordinator_fixture {
+protected:
+  void expect_nothing_written() {
+    for (const auto& id : nodes()) {
+      EXPECT_EQ(at(id).count("PUT"), 0U) << id;
+      EXPECT_EQ(at(id).count("DELETE"), 0U) << id;
+    }
+  }
+};
+
+} // namespace
+
+// ---- callers ------------------------------------------------------------------------------------
+
+TEST_F(trust_authority_test, is_closed_to_strangers) {
+  for (const auto& r : api->routes().routes()) {
+    auto path = r.pattern.substr(std::string("/api").size());
+    for (const auto& [from, to] : {std::pair<std::string, std::string>{"{cluster}", "ta"},
+                                   {"{name}", "x"},
+                                   {"{provider}", "x"},
+                                   {"{member}", "n1"},
+                                   {"{service}", "s"},
+                                   {"{task}", "t"}})
+      if (const auto found = path.find(from); found != std::string::npos)
+        path.replace(found, from.size(), to);
+    const auto what = r.method + " " + r.pattern + " ";
+    EXPECT_EQ(path.find('{'), std::string::npos) << what;
+    expect_error(send(r.method, path, "{}", {}, {}), 401, "UNAUTHENTICATED", "client certificate",
+                 what);
+    expect_error(send(r.method, path, "{}", {}, certificates().stranger), 403, "UNAUTHORIZED",
+                 "client certificate", what);
+    const auto auditor = send(r.method, path, "{}", {}, certificates().auditor);
+    EXPECT_EQ(auditor.status == 403, r.who == gateway::access::administrator) << what;
+    EXPECT_NE(r.who, gateway::access::open) << what;
+    if (r.method == "GET")
+      EXPECT_EQ(r.who, gateway::access::auditor) << what;
+    else
+      EXPECT_EQ(r.who, gateway::access::administrator) << what;
+  }
+  expect_nothing_written();
+  ASSERT_FALSE(audit.empty());
+  EXPECT_EQ(audit.front().actor, "anonymous");
+  EXPECT_EQ(audit.front().outcome, "unauthenticated");
+}
+
+TEST_F(trust_authority_test, says_what_is_not_there) {
+  expect_error(send("GET", "/vcenter/nothing"), 404, "NOT_FOUND", "");
+  expect_error(send("PATCH", cas), 404, "NOT_FOUND", "");
+  const std::string other = "/vcenter/trusted-infrastructure/trust-authority-clusters/";
+  for (const auto* path :
+       {"nowhere/attestation/tpm2/ca-certificates", "prod/attestation/tpm2/ca-certificates"})
+    expect_error(send("GET", other + path), 404, "NOT_FOUND", "cluster", path);
+  const auto empty = send("POST", other + "empty/attestation/tpm2/ca-certificates", ca_spec);
+  expect_error(empty, 503, "SERVICE_UNAVAILABLE", "cluster");
+}
+
+// ---- creating -----------------------------------------------------------------------------------
+
+TEST_F(trust_authority_test, writes_to_every_node) {
+  const auto a = send("POST", cas, ca_spec);
+  EXPECT_EQ(a.status, 201U) << a.body;
+  EXPECT_EQ(value_of(a).as_string(), "vendor");
+  std::set<std::string> operations;
+  for (const auto& id : nodes()) {
+    EXPECT_EQ(at(id).objects["tpm-cas/vendor"], ca_document);
+    for (const auto& c : at(id).calls)
+      for (const auto& [name, value] : c.headers)
+        if (name == "Custos-Operation-Id")
+          operations.insert(value);
+  }
+  EXPECT_EQ(operations.size(), 1U) << "one operation, so that a repetition is applied once";
+  ASSERT_EQ(audit.size(), 1U);
+  EXPECT_EQ(audit[0].actor, "alice");
+  EXPECT_EQ(audit[0].action, "ti.tac.attestation.tpm2:CaCertificates.create");
+  EXPECT_EQ(audit[0].object, "ta");
+  EXPECT_EQ(audit[0].outcome, "ok");
+}
+
+TEST_F(trust_authority_test, names_the_node_that_failed_and_writes_to_the_others) {
+  at("n2").away = true;
+  const auto a = send("POST", cas, ca_spec);
+  expect_error(a, 503, "SERVICE_UNAVAILABLE", "");
+  EXPECT_EQ(message_of(a), "n2: cannot be reached");
+  EXPECT_EQ(at("n1").objects.count("tpm-cas/vendor"), 1U);
+  EXPECT_EQ(at("n3").objects.count("tpm-cas/vendor"), 1U);
+  EXPECT_EQ(audit.back().outcome, "unavailable");
+  EXPECT_EQ(audit.back().detail, "n2: cannot be reached");
+}
+
+TEST_F(trust_authority_test, may_be_repeated_after_it_reached_some_nodes_only) {
+  at("n2").away = true;
+  ASSERT_EQ(send("POST", cas, ca_spec).status, 503U);
+  at("n2").away = false;
+  EXPECT_EQ(send("POST", cas, ca_spec).status, 201U);
+  EXPECT_EQ(at("n2").objects.count("tpm-cas/vendor"), 1U);
+}
+
+TEST_F(trust_authority_test, replaces_nothing_that_is_there) {
+  for (const auto& id : nodes())
+    at(id).objects["tpm-cas/vendor"] = R"({"certificates":["OLD"]})";
+  expect_error(send("POST", cas, ca_spec), 400, "ALREADY_EXISTS", "name");
+  expect_nothing_written();
+}
+
+TEST_F(trust_authority_test, replaces_nothing_that_is_there_because_a_node_is_away) {
+  for (const auto& id : nodes())
+    at(id).objects["tpm-cas/vendor"] = R"({"certificates":["OLD"]})";
+  at("n3").away = true;
+  expect_error(send("POST", cas, ca_spec), 400, "ALREADY_EXISTS", "name");
+  expect_nothing_written();
+}
+
+TEST_F(trust_authority_test, writes_nothing_when_no_node_can_say_whether_it_is_there) {
+  for (const auto& id : nodes())
+    at(id).away = true;
+  const auto a = send("POST", cas, ca_spec);
+  expect_error(a, 503, "SERVICE_UNAVAILABLE", "");
+  for (const auto& id : nodes())
+    EXPECT_NE(message_of(a).find(id + ": cannot be reached"), std::string::npos) << message_of(a);
+  expect_nothing_written();
+}
+
+TEST_F(trust_authority_test, waits_for_a_slow_node_until_its_deadline_only) {
+  at("n2").silent = true;
+  const auto got = start("POST", cas, ca_spec);
+  run();
+  EXPECT_TRUE(got->empty());
+  advance(11'001ms);
+  EXPECT_TRUE(got->empty()) << "the question has ended, the writing begins";
+  EXPECT_EQ(at("n1").objects.count("tpm-cas/vendor"), 1U);
+  advance(11'001ms);
+  ASSERT_EQ(got->size(), 1U);
+  EXPECT_EQ(got->front().status, 503U);
+  EXPECT_NE(message_of(got->front()).find("n2: "), std::string::npos);
+  EXPECT_EQ(message_of(got->front()).find("n1"), std::string::npos);
+}
+
+TEST_F(trust_authority_test, passes_the_field_on_that_a_node_refuses) {
+  const auto no =
+      field_error(errc::invalid_argument, "/certificates/0", "expected a PEM certificate");
+  for (const auto& id : nodes())
+    at(id).instead["PUT /config/v1/tpm-cas/vendor"] = http::problem(no);
+  const auto a = send("POST", cas, ca_spec);
+  expect_error(a, 400, "INVALID_ARGUMENT", "/certificates/0");
+  EXPECT_NE(message_of(a).find("n1: expected a PEM certificate"), std::string::npos);
+}
+
+TEST_F(trust_authority_test, names_the_field_of_a_bad_specification) {
+  struct bad {
+    std::string path, body, field;
+  };
+  const std::string long_pem(70000, 'A');
+  for (const auto& c : std::vector<bad>{
+           {cas, "", ""},
+           {cas, "{", ""},
+           {cas, "[]", ""},
+           {cas, "null", ""},
+           {cas, R"({"name":"a","name":"b"})", "/name"},
+           {cas, R"({"cert_chain":{"cert_chain":["PEM"]}})", "/name"},
+           {cas, R"({"name":7,"cert_chain":{"cert_chain":["PEM"]}})", "/name"},
+           {cas, R"({"name":"","cert_chain":{"cert_chain":["PEM"]}})", "/name"},
+           {cas, R"({"name":"a/b","cert_chain":{"cert_chain":["PEM"]}})", "/name"},
+           {cas, R"({"name":"../principals/eve","cert_chain":{"cert_chain":["PEM"]}})", "/name"},
+           {cas, R"({"name":"a?b","cert_chain":{"cert_chain":["PEM"]}})", "/name"},
+           {cas, R"({"name":"a\r\nHost: x","cert_chain":{"cert_chain":["PEM"]}})", "/name"},
+           {cas, R"({"name":"a"})", "/cert_chain"},
+           {cas, R"({"name":"a","cert_chain":["PEM"]})", "/cert_chain"},
+           {cas, R"({"name":"a","cert_chain":{}})", "/cert_chain/cert_chain"},
+           {cas, R"({"name":"a","cert_chain":{"cert_chain":[7]}})", "/cert_chain/cert_chain/0"},
+           {cas, R"({"name":"a","cert_chain":{"cert_chain":[")" + long_pem + "\"]}}",
+            "/cert_chain/cert_chain/0"},
+           {cas, R"({"name":"a","cert_chain":{"cert_chain":["PEM"]},"x":1})", "/x"},
+           {keys, R"({"name":"a"})", "/public_key"},
+           {keys, R"({"name":"a","public_key":"P","certificate":"C"})", "/public_key"},
+           {keys, R"({"name":"a","public_key":7})", "/public_key"},
+           {keys, R"({"name":"a b","public_key":"P"})", "/name"},
+           {keys, R"({"name":"a","public_key":"P","x":1})", "/x"},
+           {images, "[]", "/name"},
+           {images, R"({"version":"1"})", "/name"},
+           {images, R"({"name":["a"]})", "/name"},
+           {images, R"({"name":".."})", "/name"},
+           {cas,
+            R"({"name":"a","cert_chain":{"cert_chain":[")" + std::string(6U << 20U, 'A') + "\"]}}",
+            ""},
+       }) {
+    const auto a = send("POST", c.path, c.body);
+    expect_error(a, 400, "INVALID_ARGUMENT", c.field, c.body.substr(0, 80) + " ");
+  }
+  expect_nothing_written();
+  EXPECT_TRUE(at("n1").calls.empty());
+}
+
+TEST_F(trust_authority_test, makes_the_nodes_documents_of_the_other_families) {
+  EXPECT_EQ(send("POST", keys, R"({"name":"k1","public_key":"P"})").status, 201U);
+  EXPECT_EQ(at("n1").objects["endorsement-keys/k1"], R"({"public_key":"P"})");
+  EXPECT_EQ(send("POST", keys, R"({"name":"k2","certificate":"C"})").status, 201U);
+  EXPECT_EQ(at("n3").objects["endorsement-keys/k2"], R"({"certificate":"C"})");
+  EXPECT_EQ(send("POST", images, R"({"name":"rack","version":"12","pcrs":[]})").status, 201U);
+  EXPECT_EQ(bj::parse(at("n2").objects["base-images/rack"]),
+            bj::parse(R"({"version":"12","pcrs":[]})"));
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+TEST_F(trust_authority_test, lists_with_the_agreement_of_the_nodes_as_health) {
+  for (const auto& id : nodes()) {
+    at(id).objects["tpm-cas/same"] = R"({"certificates":["A"]})";
+    at(id).objects["tpm-cas/other"] = R"({"certificates":[")" + id + "\"]}";
+  }
+  at("n1").objects["tpm-cas/alone"] = R"({"certificates":["B"]})";
+  const auto list = value_of(send("GET", cas, "", {}, certificates().auditor));
+  ASSERT_EQ(list.as_array().size(), 3U);
+  EXPECT_EQ(list, bj::parse(R"([{"name":"alone","health":"WARNING"},
+                                {"name":"other","health":"WARNING"},
+                                {"name":"same","health":"OK"}])"));
+}
+
+TEST_F(trust_authority_test, agrees_whatever_the_order_of_the_members) {
+  at("n1").objects["base-images/rack"] = R"({"version":"1","bank":"sha256"})";
+  at("n2").objects["base-images/rack"] = R"({"bank":"sha256","version":"1"})";
+  at("n3").objects["base-images/rack"] = R"({ "bank" : "sha256", "version" : "1" })";
+  EXPECT_EQ(value_of(send("GET", images)).at(0).at("health").as_string(), "OK");
+}
+
+TEST_F(trust_authority_test, says_which_node_differs_and_how) {
+  for (const auto& id : nodes())
+    at(id).objects["tpm-cas/vendor"] = ca_document;
+  auto one = object_of(send("GET", cas + "/vendor"));
+  EXPECT_EQ(one.at("health").as_string(), "OK");
+  EXPECT_TRUE(one.at("details").as_array().empty());
+  EXPECT_EQ(one.at("cert_chain").at("cert_chain").at(0).as_string(), "PEM");
+  at("n2").away = true;
+  at("n3").objects["tpm-cas/vendor"] = R"({"certificates":["OTHER"]})";
+  one = object_of(send("GET", cas + "/vendor"));
+  EXPECT_EQ(one.at("health").as_string(), "WARNING");
+  ASSERT_EQ(one.at("details").as_array().size(), 2U);
+  EXPECT_EQ(one.at("details").at(0).at("default_message").as_string(), "n3: has another content");
+  EXPECT_EQ(one.at("details").at(1).at("default_message").as_string(), "n2: cannot be reached");
+  at("n3").objects.clear();
+  one = object_of(send("GET", cas + "/vendor"));
+  EXPECT_EQ(one.at("details").at(0).at("default_message").as_string(), "n3: does not have it");
+}
+
+TEST_F(trust_authority_test, fails_to_read_only_when_no_node_answers) {
+  at("n1").away = at("n2").away = true;
+  EXPECT_EQ(send("GET", cas).status, 200U);
+  at("n3").away = true;
+  const auto a = send("GET", cas);
+  expect_error(a, 503, "SERVICE_UNAVAILABLE", "");
+  EXPECT_NE(message_of(a).find("n3"), std::string::npos);
+}
+
+TEST_F(trust_authority_test, says_when_an_object_is_not_there) {
+  for (const auto& path : {cas, keys, images})
+    expect_error(send("GET", path + "/nothing"), 404, "NOT_FOUND", "name", path);
+}
+
+TEST_F(trust_authority_test, survives_nodes_that_answer_anything) {
+  for (const auto* body :
+       {"", "null", "[]", "{", "{}", R"({"objects":7})", R"({"objects":[7]})",
+        R"({"objects":[{"name":7,"object":{}}]})", R"({"objects":[{"name":"vendor"}]})",
+        R"({"objects":[{"name":"vendor","object":[]}]})",
+        R"({"objects":[{"name":"vendor","object":null}]})", "\xFF"}) {
+    for (const auto& id : {"n1", "n2"}) {
+      at(id).objects["tpm-cas/vendor"] = ca_document;
+      at(id).instead.clear();
+    }
+    at("n3").instead["GET /config/v1/tpm-cas"] = test::json_answer(body);
+    const auto list = value_of(send("GET", cas));
+    ASSERT_EQ(list.as_array().size(), 1U) << body;
+    EXPECT_EQ(list.at(0).at("health").as_string(), "WARNING") << body;
+    const auto one = object_of(send("GET", cas + "/vendor"));
+    EXPECT_NE(bj::serialize(one).find("n3: "), std::string::npos) << body;
+    for (const auto& id : nodes())
+      at(id).instead["GET /config/v1/tpm-cas"] = test::json_answer(body);
+    EXPECT_EQ(send("GET", cas).status, 500U) << body;
+  }
+}
+
+TEST_F(trust_authority_test, shows_documents_of_odd_content) {
+  for (const auto& id : nodes())
+    at(id).objects["tpm-cas/odd"] = R"({"something":"else"})";
+  EXPECT_EQ(object_of(send("GET", cas + "/odd")).at("health").as_string(), "OK");
+}
+
+// ---- removing -----------------------------------------------------------------------------------
+
+TEST_F(trust_authority_test, removes_from_every_node) {
+  for (const auto& id : nodes())
+    at(id).objects["tpm-cas/vendor"] = ca_document;
+  EXPECT_EQ(send("DELETE", cas + "/vendor").status, 204U);
+  for (const auto& id : nodes())
+    EXPECT_TRUE(at(id).objects.empty());
+  expect_error(send("DELETE", cas + "/vendor"), 404, "NOT_FOUND", "");
+}
+
+TEST_F(trust_authority_test, removes_what_only_some_nodes_have) {
+  at("n2").objects["tpm-cas/vendor"] = ca_document;
+  EXPECT_EQ(send("DELETE", cas + "/vendor").status, 204U);
+  EXPECT_TRUE(at("n2").objects.empty());
+}
+
+TEST_F(trust_authority_test, names_the_node_that_it_could_not_remove_from) {
+  for (const auto& id : nodes())
+    at(id).objects["tpm-cas/vendor"] = ca_document;
+  at("n1").away = true;
+  const auto a = send("DELETE", cas + "/vendor");
+  expect_error(a, 503, "SERVICE_UNAVAILABLE", "");
+  EXPECT_EQ(message_of(a), "n1: cannot be reached");
+  EXPECT_TRUE(at("n3").objects.empty());
+}
+
+TEST_F(trust_authority_test, takes_names_of_objects_only) {
+  for (const auto* name : {"a%b", "a b", "a?b=c", "..", "a\r\nb", ".hidden"}) {
+    expect_error(send("DELETE", cas + "/" + name), 400, "INVALID_ARGUMENT", "name", name);
+    expect_error(send("GET", cas + "/" + name), 400, "INVALID_ARGUMENT", "name", name);
+  }
+  EXPECT_TRUE(at("n1").calls.empty());
+}
+
+// ---- settings -----------------------------------------------------------------------------------
+
+TEST_F(trust_authority_test, has_default_settings) {
+  const auto o = object_of(send("GET", settings));
+  EXPECT_FALSE(o.at("require_endorsement_keys").as_bool());
+  EXPECT_TRUE(o.at("require_certificate_validation").as_bool());
+  EXPECT_EQ(o.at("health").as_string(), "OK");
+  at("n2").away = true;
+  EXPECT_EQ(object_of(send("GET", settings)).at("health").as_string(), "WARNING");
+}
+
+TEST_F(trust_authority_test, changes_the_settings_given_and_keeps_the_others) {
+  for (const auto& id : nodes())
+    at(id).objects["settings/settings"] =
+        R"({"require_endorsement_keys":false,"token_life_s":600})";
+  EXPECT_EQ(send("PATCH", settings, R"({"require_endorsement_keys":true})").status, 204U);
+  for (const auto& id : nodes())
+    EXPECT_EQ(bj::parse(at(id).objects["settings/settings"]),
+              bj::parse(R"({"require_endorsement_keys":true,"token_life_s":600})"));
+  EXPECT_TRUE(object_of(send("GET", settings)).at("require_endorsement_keys").as_bool());
+}
+
+TEST_F(trust_authority_test, takes_no_settings_that_are_none) {
+  for (const auto* body : {"", "{", "[]", "true", "7", R"({"a":1,"a":2})"}) {
+    const auto a = send("PATCH", settings, body);
+    EXPECT_EQ(a.status, 400U) << body;
+  }
+  expect_nothing_written();
+}
+
+TEST_F(trust_authority_test, is_free_for_the_next_change_whatever_a_node_answered) {
+  for (const auto& id : nodes())
+    at(id).instead["GET /config/v1/settings"] =
+        test::json_answer(R"({"objects":[{"name":"settings","object":7}]})");
+  EXPECT_EQ(send("PATCH", settings, R"({"require_endorsement_keys":true})").status, 500U);
+  for (const auto& id : nodes())
+    at(id).instead.clear();
+  EXPECT_EQ(send("PATCH", settings, R"({"require_endorsement_keys":true})").status, 204U);
+}
+
+} // namespace custos::coordinator
