@@ -277,10 +277,13 @@ void coordinator_api::add_provider_trust_routes() {
         on_all(*nodes, get, [respond](const target_outcomes& outcomes) {
           bj::object out;
           for (const auto& o : outcomes) {
-            boost::system::error_code failed;
-            out[o.target] = o.ok
-                                ? bj::parse(o.body, failed)
-                                : bj::value(bj::object{{"health", "error"}, {"detail", o.message}});
+            auto status = o.ok ? json::parse_any(o.body, body_bytes_max)
+                               : result<bj::value>(make_error(errc::unavailable, o.message));
+            if (status && !status->is_object())
+              status = make_error(errc::malformed, "answered with something else than a status");
+            out[o.target] = status ? *std::move(status)
+                                   : bj::value(bj::object{{"health", "error"},
+                                                          {"detail", status.failure().message}});
           }
           respond(json_body(out));
         });
