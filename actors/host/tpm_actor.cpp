@@ -27,6 +27,8 @@ result<bytes> read_file(const std::filesystem::path& file, std::size_t bytes_max
                                              " bytes: " + file.string());
     out.insert(out.end(), part.data(), part.data() + in.gcount());
   }
+  if (in.bad()) // what was read is not the whole
+    return make_error(errc::io_failure, std::string(what) + " cannot be read: " + file.string());
   return out;
 }
 
