@@ -67,8 +67,8 @@ coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(por
   add_task_routes();
 }
 
-void coordinator_api::add(std::string method, std::string pattern, access who, std::string summary,
-                          gateway::route_handler h) {
+void coordinator_api::add(std::string method, const std::string& pattern, access who,
+                          std::string summary, gateway::route_handler h) {
   router_.add({std::move(method), "/api" + pattern, who, std::move(summary), std::move(h)});
 }
 
@@ -107,7 +107,7 @@ void coordinator_api::handle(http::request&& request, const http::responder& res
   if (routed.request.method == "GET" && read != reads_.end() && wants_task(routed.request))
     return run(routed, respond, {read->second, routed.path.at("cluster"), 200, true},
                [found = match.found, routed](const work_done& done) {
-                 found->handle(routed_request(routed), [done](http::response a) {
+                 found->handle(routed_request(routed), [done](const http::response& a) {
                    done({outcome_of(a), {}});
                  });
                });

@@ -76,7 +76,7 @@ private:
     bool reads = false; ///< runs beside others, is not recorded
   };
 
-  void add(std::string method, std::string pattern, gateway::access who, std::string summary,
+  void add(std::string method, const std::string& pattern, gateway::access who, std::string summary,
            gateway::route_handler h);
   /// A reading operation of the contract, which may be asked for as a task.
   void add_read(const std::string& pattern, std::string name, std::string summary,
@@ -92,7 +92,7 @@ private:
 
   /// Runs work as a task (?vmw-task=true: 202 and the id at once) or synchronously; one mutation of
   /// a cluster at a time.
-  void run(const gateway::routed_request& r, const http::responder& respond, operation what,
+  void run(const gateway::routed_request& r, const http::responder& respond, const operation& what,
            const work& w) const;
 
   // ---- trust authority clusters: the configuration of their nodes

@@ -15,7 +15,6 @@ using gateway::routed_request;
 namespace {
 
 constexpr std::size_t text_bytes_max = 512;
-constexpr std::size_t pem_bytes_max = 65536;
 constexpr std::size_t body_bytes_max = 1U << 20U;
 constexpr std::size_t servers_max = 16;
 constexpr std::int64_t timeout_s_max = 60;

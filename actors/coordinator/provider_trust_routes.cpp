@@ -84,10 +84,11 @@ result<bj::array> presented_of(const std::string& body,
     CUSTOS_TRY(const auto server, one.string("server", text_bytes_max));
     CUSTOS_TRY(const auto pem, one.string("pem", pem_bytes_max));
     CUSTOS_TRY(const auto why, one.string("error", pem_bytes_max));
+    std::vector<std::string> complaints;
+    if (!why.empty())
+      complaints.emplace_back(server).append(": ").append(why);
     bj::object summary{{"server_name", server},
-                       {"error_messages",
-                        messages_of(why.empty() ? std::vector<std::string>{}
-                                                : std::vector<std::string>{server + ": " + why})},
+                       {"error_messages", messages_of(complaints)},
                        {"trusted", is_trusted(pem, trusted, now)}};
     if (!pem.empty())
       summary["certificate"] = pem;

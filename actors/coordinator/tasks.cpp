@@ -54,8 +54,8 @@ result<std::string> outcome_of(const http::response& r) {
   return error_of_contract(r);
 }
 
-void coordinator_api::run(const routed_request& r, const http::responder& respond, operation what,
-                          const work& w) const {
+void coordinator_api::run(const routed_request& r, const http::responder& respond,
+                          const operation& what, const work& w) const {
   const bool as_task = wants_task(r.request);
   const bool alone = !what.reads && !what.cluster.empty();
   task t;

@@ -91,7 +91,7 @@ result<named_document> image_of(const std::string& body) {
   return out;
 }
 
-http::response listed(bj::array list) {
+http::response listed(const bj::array& list) {
   http::response r;
   r.body = bj::serialize(list);
   return r;
@@ -134,7 +134,7 @@ void coordinator_api::add_endorsement_routes() {
             bj::array list;
             for (const auto& one : seen->objects)
               list.push_back(bj::object{{"name", one.name}, {"health", health_of(one.details)}});
-            respond(listed(std::move(list)));
+            respond(listed(list));
           });
         });
     add_read(f.path + "/" + f.item, f.service + ".get", "One of them",
