@@ -78,11 +78,9 @@ result<ak_identity> read_ak_certificate(byte_view der, const crypto::certificate
   if (!extension)
     return ak_error("the AK certificate lacks our extension");
   CUSTOS_TRY(auto parts, parts_of(*extension));
-  auto area = tpm::parse_public(parts[1]);
+  auto area = tpm::parse_certified_public(parts[1], cert->public_key());
   if (!area)
-    return ak_error(area.failure().message);
-  if (!area->key.same_public(cert->public_key()))
-    return ak_error("the AK certificate names two keys");
+    return ak_error("the AK certificate's extension: " + area.failure().message);
   ak_identity out;
   out.host = as_text(parts[0]);
   out.ak = *std::move(area);

@@ -1,5 +1,6 @@
 #include "adapters/crypto/internal.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace custos::crypto {
@@ -44,6 +45,32 @@ result<key> from_params(const char* type, OSSL_PARAM_BLD* builder, std::string_v
   if (!check || EVP_PKEY_public_check(check.get()) != 1)
     return openssl_error(errc::malformed, std::string(what) + " is not valid");
   return k;
+}
+
+/// What the one DER form of a P-256 key starts with (RFC 5480, 2): id-ecPublicKey, prime256v1, and
+/// the point in uncompressed form, whose coordinates follow.
+constexpr std::array<std::uint8_t, 27> p256_spki_head{
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06,
+    0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
+constexpr std::size_t p256_point_bytes = 65;
+constexpr std::size_t p256_spki_bytes = p256_spki_head.size() - 1 + p256_point_bytes;
+
+/// The key of a SubjectPublicKeyInfo in that form, nothing for any other form and for a point that
+/// is not on the curve. OpenSSL 3.0's decoder takes twenty times as long, half the time of a whole
+/// appraisal.
+key p256_key_of_spki(byte_view der) {
+  if (der.size() != p256_spki_bytes ||
+      !std::equal(p256_spki_head.begin(), p256_spki_head.end(), der.begin()))
+    return {};
+  static thread_local const pkey_ptr some_key(EVP_EC_gen("P-256"));
+  pkey_ptr handle(EVP_PKEY_new());
+  const auto point = der.subspan(p256_spki_head.size() - 1);
+  if (!some_key || !handle || EVP_PKEY_copy_parameters(handle.get(), some_key.get()) != 1 ||
+      EVP_PKEY_set1_encoded_public_key(handle.get(), point.data(), point.size()) != 1) {
+    ERR_clear_error();
+    return {};
+  }
+  return own(handle.release());
 }
 
 } // namespace
@@ -136,6 +163,8 @@ result<key> private_key_from_pem(byte_view pem) {
 }
 
 result<key> public_key_from_spki(byte_view der) {
+  if (auto usual = p256_key_of_spki(der))
+    return usual;
   const unsigned char* p = der.data();
   EVP_PKEY* handle = d2i_PUBKEY(nullptr, &p, static_cast<long>(der.size()));
   if (handle != nullptr && p != der.data() + der.size()) {
@@ -213,12 +242,23 @@ result<ec_point> ec_point_of(const key& k) {
   const auto type = k.type();
   if (type != key_type::p256 && type != key_type::p384)
     return make_error(errc::unsupported, "expected a P-256 or P-384 key");
+  const auto size = field_bytes(type);
+  // One call for the point; OpenSSL computes everything anew for each coordinate asked for.
+  std::array<std::uint8_t, 1 + 2 * 48> point{};
+  std::size_t point_bytes = 0;
+  if (EVP_PKEY_get_octet_string_param(k.handle(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
+                                      point.size(), &point_bytes) == 1 &&
+      point_bytes == 1 + 2 * size && point[0] == 0x04) {
+    const byte_view coordinates = byte_view(point).subspan(1, 2 * size);
+    return ec_point{to_bytes(coordinates.first(size)), to_bytes(coordinates.last(size))};
+  }
+  // The key came with a compressed point.
   const auto coordinate = [&](const char* name) -> result<bytes> {
     BIGNUM* raw = nullptr;
     if (EVP_PKEY_get_bn_param(k.handle(), name, &raw) != 1)
       return openssl_error(errc::crypto_failure, "EC coordinates");
     const bn_ptr value(raw);
-    bytes out(field_bytes(type));
+    bytes out(size);
     if (BN_bn2binpad(value.get(), out.data(), static_cast<int>(out.size())) < 0)
       return openssl_error(errc::crypto_failure, "EC coordinates");
     return out;

@@ -1,6 +1,7 @@
 #include "adapters/tpm/structures.hpp"
 #include "adapters/tpm/unmarshal.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace custos::tpm {
@@ -33,14 +34,46 @@ result<std::optional<signing_scheme>> read_scheme(TPM2_ALG_ID alg, TPM2_ALG_ID h
   return std::optional<signing_scheme>({.alg = static_cast<scheme_alg>(alg), .hash = known});
 }
 
-result<void> read_rsa(const TPMT_PUBLIC& in, public_area& out) {
+bool same_coordinate(byte_view padded, byte_view given) {
+  return given.size() <= padded.size() &&
+         std::all_of(padded.begin(), padded.end() - static_cast<long>(given.size()),
+                     [](std::uint8_t b) { return b == 0; }) &&
+         std::equal(given.begin(), given.end(), padded.end() - static_cast<long>(given.size()));
+}
+
+/// The certified key if it is the one of these numbers; without one, a key made and validated.
+result<crypto::key> rsa_key(byte_view modulus, std::uint32_t exponent,
+                            const crypto::key* certified) {
+  if (certified == nullptr)
+    return crypto::rsa_public_key(modulus, exponent);
+  CUSTOS_TRY(const auto numbers, crypto::rsa_numbers_of(*certified));
+  std::uint64_t e = 0;
+  for (const auto b : numbers.exponent)
+    e = numbers.exponent.size() > 4 ? 0 : e << 8 | b;
+  if (!std::equal(numbers.modulus.begin(), numbers.modulus.end(), modulus.begin(), modulus.end()) ||
+      e != exponent)
+    return make_error(errc::malformed, "public area: not the certified key");
+  return *certified;
+}
+
+result<crypto::key> ecc_key(crypto::key_type curve, byte_view x, byte_view y,
+                            const crypto::key* certified) {
+  if (certified == nullptr)
+    return crypto::ec_public_key(curve, x, y);
+  CUSTOS_TRY(const auto point, crypto::ec_point_of(*certified));
+  if (certified->type() != curve || !same_coordinate(point.x, x) || !same_coordinate(point.y, y))
+    return make_error(errc::malformed, "public area: not the certified key");
+  return *certified;
+}
+
+result<void> read_rsa(const TPMT_PUBLIC& in, public_area& out, const crypto::key* certified) {
   const auto& parameters = in.parameters.rsaDetail;
   const byte_view modulus = view_of(in.unique.rsa);
   if (parameters.keyBits != modulus.size() * 8)
     return make_error(errc::malformed, "public area: the modulus is not of the stated size");
   // Exponent 0 stands for the default, 2^16 + 1 (Part 2, 12.2.3.5).
   const std::uint32_t exponent = parameters.exponent == 0 ? 65537 : parameters.exponent;
-  CUSTOS_TRY(out.key, crypto::rsa_public_key(modulus, exponent));
+  CUSTOS_TRY(out.key, rsa_key(modulus, exponent, certified));
   CUSTOS_TRY(out.symmetric, read_symmetric(parameters.symmetric));
   const auto scheme = parameters.scheme.scheme;
   if (scheme == TPM2_ALG_ECDSA)
@@ -49,7 +82,7 @@ result<void> read_rsa(const TPMT_PUBLIC& in, public_area& out) {
   return {};
 }
 
-result<void> read_ecc(const TPMT_PUBLIC& in, public_area& out) {
+result<void> read_ecc(const TPMT_PUBLIC& in, public_area& out, const crypto::key* certified) {
   const auto& parameters = in.parameters.eccDetail;
   auto curve = crypto::key_type::other;
   if (parameters.curveID == TPM2_ECC_NIST_P256)
@@ -59,7 +92,7 @@ result<void> read_ecc(const TPMT_PUBLIC& in, public_area& out) {
   else
     return make_error(errc::unsupported, "public area: expected the curve P-256 or P-384");
   CUSTOS_TRY(out.key,
-             crypto::ec_public_key(curve, view_of(in.unique.ecc.x), view_of(in.unique.ecc.y)));
+             ecc_key(curve, view_of(in.unique.ecc.x), view_of(in.unique.ecc.y), certified));
   CUSTOS_TRY(out.symmetric, read_symmetric(parameters.symmetric));
   const auto scheme = parameters.scheme.scheme;
   if (scheme == TPM2_ALG_RSASSA || scheme == TPM2_ALG_RSAPSS)
@@ -100,9 +133,7 @@ result<void> check_attributes(const public_area& area, const char* check,
   return {};
 }
 
-} // namespace
-
-result<public_area> parse_public(byte_view data) {
+result<public_area> parse_area(byte_view data, const crypto::key* certified) {
   if (data.size() > public_bytes_max)
     return make_error(errc::too_large, "public area: longer than public_bytes_max");
   const byte_view area = unwrap(data);
@@ -114,10 +145,10 @@ result<public_area> parse_public(byte_view data) {
   out.auth_policy = to_bytes(view_of(in.authPolicy));
   if (in.type == TPM2_ALG_RSA) {
     out.type = object_type::rsa;
-    CUSTOS_CHECK(read_rsa(in, out));
+    CUSTOS_CHECK(read_rsa(in, out, certified));
   } else if (in.type == TPM2_ALG_ECC) {
     out.type = object_type::ecc;
-    CUSTOS_CHECK(read_ecc(in, out));
+    CUSTOS_CHECK(read_ecc(in, out, certified));
   } else {
     return make_error(errc::unsupported, "public area: expected an RSA or ECC key");
   }
@@ -127,6 +158,16 @@ result<public_area> parse_public(byte_view data) {
   const auto hash = crypto::digest(out.name_alg, {area});
   out.name.insert(out.name.end(), hash.begin(), hash.end());
   return out;
+}
+
+} // namespace
+
+result<public_area> parse_public(byte_view data) {
+  return parse_area(data, nullptr);
+}
+
+result<public_area> parse_certified_public(byte_view data, const crypto::key& certified) {
+  return parse_area(data, &certified);
 }
 
 result<void> check_attestation_key(const public_area& area) {

@@ -73,6 +73,10 @@ struct public_area {
 /// curve, scheme, hash or symmetric algorithm that is not accepted anywhere in Custos).
 result<public_area> parse_public(byte_view data);
 
+/// Same, for an area that was accepted before and whose key a certificate of ours names: it must
+/// hold exactly `certified`, which is not validated again (for an RSA key that takes milliseconds).
+result<public_area> parse_certified_public(byte_view data, const crypto::key& certified);
+
 /// Is this a key that signs only what the TPM itself made, and that never leaves the TPM?
 /// Attributes by mask: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin set; decrypt
 /// clear; a signing scheme with SHA-256 or better; no symmetric algorithm; name algorithm SHA-256

@@ -36,6 +36,60 @@ TEST(key, different_keys_are_not_the_same) {
   EXPECT_FALSE(a.same_public(*generate_rsa(2048)));
 }
 
+// The usual form of a P-256 key is not read by OpenSSL's decoder: it must make no difference.
+TEST(key, the_usual_form_of_p256_is_read_as_any_other) {
+  for (int i = 0; i < 100; ++i) {
+    const auto k = *generate_p256();
+    const auto usual = public_key_from_spki(k.spki_der());
+    ASSERT_TRUE(usual.ok());
+    EXPECT_EQ(usual->type(), key_type::p256);
+    EXPECT_EQ(usual->bits(), 256U);
+    EXPECT_TRUE(usual->same_public(*public_key_from_pem(as_bytes(k.public_pem()))));
+    EXPECT_EQ(usual->spki_der(), k.spki_der());
+    EXPECT_EQ(usual->public_pem(), k.public_pem());
+    const auto signature = *ecdsa_sign(k, hash_alg::sha256, as_bytes("message"));
+    EXPECT_TRUE(ecdsa_verify(*usual, hash_alg::sha256, as_bytes("message"), signature));
+    EXPECT_FALSE(ecdsa_verify(*usual, hash_alg::sha256, as_bytes("other"), signature));
+  }
+}
+
+TEST(key, a_public_key_has_no_private_half) {
+  const auto usual = *public_key_from_spki(generate_p256()->spki_der());
+  EXPECT_TRUE(usual.pkcs8_der().empty());
+  EXPECT_FALSE(ecdsa_sign(usual, hash_alg::sha256, as_bytes("message")));
+  EXPECT_FALSE(ecdh(usual, *generate_p256()));
+}
+
+TEST(key, points_off_the_curve_are_refused) {
+  const auto good = generate_p256()->spki_der();
+  ASSERT_EQ(good.size(), 91U);
+  for (std::size_t i = 27; i < good.size(); ++i) {
+    auto off = good;
+    off[i] ^= 1; // another point of the curve with one coordinate the same is out of reach
+    EXPECT_EQ(public_key_from_spki(off).failure().code, errc::malformed) << i;
+  }
+  for (const std::uint8_t fill : bytes{0x00, 0xFF}) {
+    auto off = good;
+    std::fill(off.begin() + 27, off.end(), fill);
+    EXPECT_EQ(public_key_from_spki(off).failure().code, errc::malformed);
+  }
+}
+
+TEST(key, compressed_points_are_read) {
+  const auto k = *generate_p256();
+  const auto point = *ec_point_of(k);
+  auto spki = *from_hex("3039301306072a8648ce3d020106082a8648ce3d030107032200");
+  spki.push_back((point.y.back() & 1U) != 0 ? 0x03 : 0x02);
+  spki.insert(spki.end(), point.x.begin(), point.x.end());
+  const auto compressed = public_key_from_spki(spki);
+  ASSERT_TRUE(compressed.ok()) << compressed.failure().message;
+  EXPECT_TRUE(compressed->same_public(k));
+  const auto again = ec_point_of(*compressed);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->x, point.x);
+  EXPECT_EQ(again->y, point.y);
+}
+
 TEST(key, trailing_bytes_are_refused) {
   const auto k = *generate_p256();
   auto spki = k.spki_der();

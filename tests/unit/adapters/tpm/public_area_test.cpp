@@ -59,6 +59,64 @@ TEST(PublicArea, NameIsTheHashOfTheArea) {
   EXPECT_EQ(area.name, name);
 }
 
+TEST(PublicArea, OfACertifiedKeyIsTheSame) {
+  const auto ecc = fresh_key();
+  const auto rsa = crypto::generate_rsa(2048);
+  ASSERT_TRUE(rsa);
+  for (const auto& [raw, key] :
+       {std::pair{ecc_public(ecc, {}), ecc},
+        std::pair{rsa_public(modulus_of(*rsa), {.scheme = 0x0014}), *rsa}}) {
+    const auto area = parse_certified_public(raw, key);
+    ASSERT_TRUE(area) << area.failure().message;
+    EXPECT_TRUE(area->key.same_public(key));
+    EXPECT_EQ(area->name, parsed(raw).name);
+    EXPECT_EQ(area->attributes, parsed(raw).attributes);
+    EXPECT_EQ(area->scheme->alg, parsed(raw).scheme->alg);
+  }
+}
+
+TEST(PublicArea, OfACertifiedKeyHoldsNoOther) {
+  const auto ecc = fresh_key();
+  const auto rsa = *crypto::generate_rsa(2048);
+  const auto ecc_raw = ecc_public(ecc, {});
+  const auto rsa_raw = rsa_public(modulus_of(rsa), {.scheme = 0x0014});
+  EXPECT_FALSE(parse_certified_public(ecc_raw, fresh_key()));
+  EXPECT_FALSE(parse_certified_public(ecc_raw, rsa));
+  EXPECT_FALSE(parse_certified_public(ecc_raw, {}));
+  EXPECT_FALSE(parse_certified_public(rsa_raw, ecc));
+  EXPECT_FALSE(parse_certified_public(rsa_raw, {}));
+  EXPECT_FALSE(parse_certified_public(rsa_raw, *crypto::generate_rsa(2048)));
+  EXPECT_FALSE(parse_certified_public(rsa_public(modulus_of(rsa), {.scheme = 0x0014}, 65539), rsa));
+  for (std::size_t i = rsa_raw.size() - 256; i < rsa_raw.size(); i += 15) {
+    auto changed = rsa_raw;
+    changed[i] ^= 1;
+    EXPECT_FALSE(parse_certified_public(changed, rsa)) << i;
+  }
+  for (std::size_t i = ecc_raw.size() - 66; i < ecc_raw.size(); ++i) {
+    auto changed = ecc_raw;
+    changed[i] ^= 1;
+    EXPECT_FALSE(parse_certified_public(changed, ecc)) << i;
+  }
+}
+
+TEST(PublicArea, OfACertifiedKeyMayLackLeadingZeros) {
+  bool found = false;
+  for (int i = 0; i < 20'000 && !found; ++i) {
+    const auto key = fresh_key();
+    const auto point = crypto::ec_point_of(key);
+    found = point->x[0] == 0 && point->y[0] != 0;
+    if (!found)
+      continue;
+    auto raw = ecc_public(key, {});
+    // TPM2B_ECC_PARAMETER x: 32 octets before the 34 of y.
+    const auto x_at = raw.size() - 34 - 32;
+    raw.erase(raw.begin() + static_cast<long>(x_at));
+    raw[x_at - 1] = 31;
+    EXPECT_TRUE(parse_certified_public(raw, key));
+  }
+  EXPECT_TRUE(found);
+}
+
 TEST(PublicArea, RefusesEveryTruncationAndTrailingBytes) {
   for (const auto* file : {"attestation/quotes/gce-cos-85-nonce9009/ak.tpmt_public.bin",
                            "attestation/quotes/veraison-parsec-tpm/key.tpmt_public.bin"}) {
