@@ -2,6 +2,7 @@
 
 #include "adapters/json/json.hpp"
 #include "messages/keys.hpp"
+#include "runtime/files.hpp"
 #include "runtime/host_process.hpp"
 #include "runtime/local_socket.hpp"
 #include "runtime/log.hpp"

@@ -1,5 +1,6 @@
-#include "runtime/host_process.hpp"
+#include "runtime/files.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fstream>
 #include <sys/stat.h>
@@ -37,18 +38,24 @@ result<void> write_file(const std::string& path, byte_view content, unsigned mod
   return {};
 }
 
-result<http::tls_identity> load_or_make_identity(const std::string& data_dir,
-                                                 const std::string& name,
-                                                 const std::vector<std::string>& addresses,
-                                                 std::int64_t now) {
+namespace {
+
+bool is_ip_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> out{};
+  return ::inet_pton(AF_INET, text.c_str(), out.data()) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), out.data()) == 1;
+}
+
+} // namespace
+
+result<http::tls_identity> load_or_make_identity(const identity_request& r, std::int64_t now) {
   constexpr std::int64_t life_s = 10LL * 365 * 24 * 3600;
   constexpr std::int64_t skew_s = 300;
-  constexpr std::size_t pem_bytes_max = 65536;
-  const auto certificate_file = data_dir + "/host.crt";
-  const auto key_file = data_dir + "/host.key";
-  auto kept = read_text_file(certificate_file, pem_bytes_max);
+  const auto certificate_file = r.data_dir + "/" + r.file + ".crt";
+  const auto key_file = r.data_dir + "/" + r.file + ".key";
+  auto kept = read_text_file(certificate_file, pem_file_bytes_max);
   if (kept) {
-    CUSTOS_TRY(auto der, read_text_file(key_file, pem_bytes_max));
+    CUSTOS_TRY(auto der, read_text_file(key_file, pem_file_bytes_max));
     auto key = crypto::private_key_from_pkcs8(as_bytes(der));
     crypto::wipe(der.data(), der.size());
     if (!key)
@@ -56,20 +63,31 @@ result<http::tls_identity> load_or_make_identity(const std::string& data_dir,
     return http::tls_identity{*std::move(kept), *std::move(key)};
   }
   CUSTOS_TRY(auto key, crypto::generate_p256());
-  crypto::certificate_request r;
-  r.common_name = name;
-  r.server_auth = true;
-  r.not_before = now - skew_s;
-  r.not_after = now + life_s;
-  for (const auto& a : addresses)
-    (a.find_first_not_of("0123456789.:abcdefABCDEF") == std::string::npos ? r.ip_addresses
-                                                                          : r.dns_names)
-        .push_back(a);
-  CUSTOS_TRY(const auto certificate, crypto::issue_certificate(r, key, key, nullptr));
+  crypto::certificate_request request;
+  request.common_name = r.name;
+  request.server_auth = true;
+  request.not_before = now - skew_s;
+  request.not_after = now + life_s;
+  for (const auto& a : r.addresses)
+    (is_ip_address(a) ? request.ip_addresses : request.dns_names).push_back(a);
+  CUSTOS_TRY(const auto certificate, crypto::issue_certificate(request, key, key, nullptr));
   const auto der = key.pkcs8_der();
   CUSTOS_CHECK(write_file(key_file, der.reveal_secret(), 0600));
   CUSTOS_CHECK(write_file(certificate_file, as_bytes(certificate.pem()), 0644));
   return http::tls_identity{certificate.pem(), key};
+}
+
+result<http::tls_identity> load_identity(const std::string& certificate_file,
+                                         const std::string& key_file) {
+  CUSTOS_TRY(auto chain, read_text_file(certificate_file, pem_file_bytes_max));
+  if (auto read = crypto::certificates_from_pem(as_bytes(chain)); !read)
+    return field_error(errc::invalid_argument, certificate_file, read.failure().message);
+  CUSTOS_TRY(auto pem, read_text_file(key_file, pem_file_bytes_max));
+  auto key = crypto::private_key_from_pem(as_bytes(pem));
+  crypto::wipe(pem.data(), pem.size());
+  if (!key)
+    return field_error(errc::invalid_argument, key_file, key.failure().message);
+  return http::tls_identity{std::move(chain), *std::move(key)};
 }
 
 } // namespace custos::runtime

@@ -5,6 +5,7 @@
 #include "actors/host/tpm_actor.hpp"
 #include "adapters/json/json.hpp"
 #include "runtime/bridge.hpp"
+#include "runtime/files.hpp"
 #include "runtime/local_socket.hpp"
 #include "runtime/log.hpp"
 #include "runtime/ops_server.hpp"
@@ -331,8 +332,8 @@ result<void> host_process::impl::listen() {
   o.port = where->port;
   o.request_timeout = attest_budget;
   o.body_bytes_max = 1U << 20U;
-  CUSTOS_TRY(o.tls,
-             load_or_make_identity(options.data_dir, options.name, options.addresses, now()));
+  CUSTOS_TRY(o.tls, load_or_make_identity(
+                        {options.data_dir, "host", options.name, options.addresses}, now()));
   CUSTOS_TRY(https, http::server::listen(pool, std::move(o),
                                          [this](http::request&& r, const http::responder& respond) {
                                            handle(std::move(r), respond);

@@ -39,16 +39,4 @@ private:
   std::unique_ptr<impl> impl_;
 };
 
-/// The host's own TLS identity, made at the first start: host.crt (PEM, for the coordinator to pin)
-/// and host.key (mode 0600) in the data directory.
-result<http::tls_identity> load_or_make_identity(const std::string& data_dir,
-                                                 const std::string& name,
-                                                 const std::vector<std::string>& addresses,
-                                                 std::int64_t now);
-
-/// A whole small file.
-result<std::string> read_text_file(const std::string& path, std::size_t bytes_max);
-/// Written whole, synced, with this mode; replaces what was there.
-result<void> write_file(const std::string& path, byte_view content, unsigned mode);
-
 } // namespace custos::runtime

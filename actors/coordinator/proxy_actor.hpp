@@ -15,9 +15,8 @@ namespace custos::coordinator {
 /// How a proxy reaches its member; the callback may run on any thread.
 using member_client = std::function<void(http::call, http::client::callback)>;
 
-/// Keeps what is known of one node or host: its client, its health, and that a member which just
-/// failed to answer is not waited for by everybody (circuit: after `failures_max` failures in a row
-/// calls fail at once until `pause` is over). Thread context: a scheduled actor; never blocks.
+/// The coordinator's end of one node or host: turns a message into an HTTPS call of its member and
+/// the answer into a message. Thread context: a scheduled actor; never blocks.
 class host_proxy_actor : public host_proxy_api::base {
 public:
   host_proxy_actor(caf::actor_config& config, std::string id, std::string url,
