@@ -12,24 +12,6 @@ constexpr crypto::unix_seconds client_life_s_min = 3600;
 constexpr crypto::unix_seconds client_life_s_max = 5LL * 365 * 24 * 3600;
 constexpr std::size_t pem_line_characters = 64; // RFC 7468, 2
 
-/// PKCS#8 in PEM (RFC 7468, 10), without leaving copies behind.
-crypto::secret_bytes private_key_pem(const crypto::key& key) {
-  constexpr std::string_view begin = "-----BEGIN PRIVATE KEY-----\n";
-  constexpr std::string_view end = "-----END PRIVATE KEY-----\n";
-  auto text = crypto::base64(key.pkcs8_der().reveal_secret());
-  const auto lines = (text.size() + pem_line_characters - 1) / pem_line_characters;
-  crypto::secret_bytes out(begin.size() + text.size() + lines + end.size());
-  auto* p = std::copy(begin.begin(), begin.end(), out.writable_secret().data());
-  for (std::size_t at = 0; at < text.size(); at += pem_line_characters) {
-    const auto size = std::min(pem_line_characters, text.size() - at);
-    p = std::copy_n(text.data() + at, size, p);
-    *p++ = '\n';
-  }
-  std::copy(end.begin(), end.end(), p);
-  crypto::wipe(text.data(), text.size());
-  return out;
-}
-
 result<crypto::key> key_of_csr(const client_request& request) {
   const auto csr = crypto::read_csr_pem(as_bytes(request.csr_pem));
   if (!csr)
@@ -48,6 +30,23 @@ std::string default_issuer(const init_options& options) {
 }
 
 } // namespace
+
+crypto::secret_bytes private_key_pem(const crypto::key& key) {
+  constexpr std::string_view begin = "-----BEGIN PRIVATE KEY-----\n";
+  constexpr std::string_view end = "-----END PRIVATE KEY-----\n";
+  auto text = crypto::base64(key.pkcs8_der().reveal_secret());
+  const auto lines = (text.size() + pem_line_characters - 1) / pem_line_characters;
+  crypto::secret_bytes out(begin.size() + text.size() + lines + end.size());
+  auto* p = std::copy(begin.begin(), begin.end(), out.writable_secret().data());
+  for (std::size_t at = 0; at < text.size(); at += pem_line_characters) {
+    const auto size = std::min(pem_line_characters, text.size() - at);
+    p = std::copy_n(text.data() + at, size, p);
+    *p++ = '\n';
+  }
+  std::copy(end.begin(), end.end(), p);
+  crypto::wipe(text.data(), text.size());
+  return out;
+}
 
 result<client_credentials> issue_client_certificate(const cluster_keys& keys,
                                                     const client_request& request,

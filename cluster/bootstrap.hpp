@@ -59,6 +59,9 @@ struct initialized {
 };
 result<initialized> init_cluster(const init_options& options);
 
+/// PKCS#8 in PEM (RFC 7468, 10), without leaving copies behind.
+crypto::secret_bytes private_key_pem(const crypto::key& key);
+
 // ---- client certificates --------------------------------------------------------------------
 
 struct client_request {

@@ -1,5 +1,7 @@
 #include "actors/coordinator/contract.hpp"
 
+#include "adapters/json/json.hpp"
+
 #include <array>
 #include <boost/json.hpp>
 #include <ctime>
@@ -53,9 +55,17 @@ kind kind_of(errc code) {
   }
 }
 
+constexpr std::size_t error_bytes_max = 65536;
+constexpr std::string_view error_id_prefix = "com.custos.";
+
+std::string text_of(const bj::object& o, std::string_view name) {
+  const auto* const v = o.if_contains(name);
+  return v == nullptr || !v->is_string() ? std::string() : std::string(v->get_string());
+}
+
 bj::object error_json(const error& e) {
   const std::string text = e.field.empty() ? e.message : e.field + ": " + e.message;
-  bj::object message{{"id", "com.custos." + std::string(to_string(e.code))},
+  bj::object message{{"id", std::string(error_id_prefix) + std::string(to_string(e.code))},
                      {"default_message", text},
                      {"args", e.field.empty() ? bj::array{} : bj::array{bj::value(e.field)}}};
   return {{"error_type", kind_of(e.code).type}, {"messages", bj::array{std::move(message)}}};
@@ -74,6 +84,23 @@ http::response contract_error(const error& e) {
   if (e.retry_after_s)
     r.headers.push_back({"Retry-After", std::to_string(*e.retry_after_s)});
   return r;
+}
+
+error error_of_contract(const http::response& r) {
+  auto out = make_error(errc::internal, "HTTP status " + std::to_string(r.status));
+  const auto parsed = json::parse_any(r.body, error_bytes_max);
+  const auto* const root = parsed ? parsed->if_object() : nullptr;
+  const auto* const list = root == nullptr ? nullptr : root->if_contains("messages");
+  if (list == nullptr || !list->is_array() || list->get_array().empty() ||
+      !list->get_array()[0].is_object())
+    return out;
+  const auto& message = list->get_array()[0].get_object();
+  out.message = text_of(message, "default_message");
+  const auto id = text_of(message, "id");
+  for (unsigned i = 1; i <= static_cast<unsigned>(errc::internal); ++i)
+    if (id == std::string(error_id_prefix) + std::string(to_string(static_cast<errc>(i))))
+      out.code = static_cast<errc>(i);
+  return out;
 }
 
 std::optional<error> failure_of(const target_outcomes& outcomes) {

@@ -17,6 +17,8 @@ namespace custos::coordinator {
 /// The contract's error structure: {"error_type", "messages":[{"id","default_message","args"}]}
 /// with its HTTP status.
 http::response contract_error(const error& e);
+/// What contract_error() wrote, back as an error, for clients. The field is part of the message.
+error error_of_contract(const http::response& r);
 /// "ALREADY_EXISTS", "INVALID_ARGUMENT", "NOT_FOUND", ...
 std::string_view error_type_of(errc code);
 

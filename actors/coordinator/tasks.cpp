@@ -15,31 +15,6 @@ using gateway::routed_request;
 namespace {
 
 constexpr std::size_t tasks_kept_max = 1000;
-constexpr std::size_t error_bytes_max = 65536;
-constexpr std::string_view error_id_prefix = "com.custos.";
-
-std::string text_of(const bj::object& o, std::string_view name) {
-  const auto* const v = o.if_contains(name);
-  return v == nullptr || !v->is_string() ? std::string() : std::string(v->get_string());
-}
-
-/// What contract_error() wrote, back as an error.
-error error_of_contract(const http::response& r) {
-  auto out = make_error(errc::internal, "HTTP status " + std::to_string(r.status));
-  const auto parsed = json::parse_any(r.body, error_bytes_max);
-  const auto* const root = parsed ? parsed->if_object() : nullptr;
-  const auto* const list = root == nullptr ? nullptr : root->if_contains("messages");
-  if (list == nullptr || !list->is_array() || list->get_array().empty() ||
-      !list->get_array()[0].is_object())
-    return out;
-  const auto& message = list->get_array()[0].get_object();
-  out.message = text_of(message, "default_message");
-  const auto id = text_of(message, "id");
-  for (unsigned i = 1; i <= static_cast<unsigned>(errc::internal); ++i)
-    if (id == std::string(error_id_prefix) + std::string(to_string(static_cast<errc>(i))))
-      out.code = static_cast<errc>(i);
-  return out;
-}
 
 } // namespace
 
