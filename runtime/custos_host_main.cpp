@@ -140,7 +140,7 @@ int print_answer(const std::string& socket, const char* op) {
 
 } // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   host_options options;
   key_options key;
   program app("custos-host",
@@ -202,4 +202,7 @@ int main(int argc, char** argv) {
   if (attest->parsed())
     return print_answer(options.socket, "attest");
   return run(options);
+} catch (const std::exception& e) {
+  std::cerr << "custos-host: " << e.what() << "\n";
+  return exit_internal;
 }

@@ -68,6 +68,8 @@ public:
   listening_socket(http::io_pool& pool, local_socket_options options, local_handler h)
       : options_(std::move(options)), handle_(std::move(h)),
         acceptor_(std::make_shared<local::acceptor>(asio::make_strand(pool.context()))) {}
+  // A lock that fails here ends the process, as it should.
+  // NOLINTNEXTLINE(bugprone-exception-escape)
   ~listening_socket() override { close(); }
 
   result<void> bind() {

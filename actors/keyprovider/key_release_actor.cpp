@@ -75,8 +75,8 @@ void key_provider_actor::put_on_record(audit_record record,
 
 void key_provider_actor::refuse(const job_ptr& j, error told, std::string why) {
   in_flight_.insert(j); // so that a stop answers it, too
-  put_on_record({j->actor, j->remote, j->action, j->provider, std::string(to_string(told.code)),
-                 std::move(why)},
+  std::string code(to_string(told.code));
+  put_on_record({j->actor, j->remote, j->action, j->provider, std::move(code), std::move(why)},
                 [this, j, told = std::move(told)](bool) {
                   j->promise.deliver(to_caf(told));
                   in_flight_.erase(j);

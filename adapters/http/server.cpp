@@ -286,6 +286,8 @@ public:
       : context_(pool.context()), state_(std::move(state)),
         acceptor_(std::make_shared<tcp::acceptor>(pool.context())),
         retry_(std::make_shared<asio::steady_timer>(pool.context())) {}
+  // A lock that fails here ends the process, as it should.
+  // NOLINTNEXTLINE(bugprone-exception-escape)
   ~listening_server() override { drain(std::chrono::milliseconds(0)); }
 
   result<void> bind() {

@@ -41,7 +41,7 @@ crypto::certificate peer_certificate_of(SSL* ssl);
 class transport {
 public:
   using executor_type = strand;
-  explicit transport(strand s) : socket_(std::move(s)) {}
+  explicit transport(const strand& s) : socket_(s) {}
 
   executor_type get_executor() { return socket_.get_executor(); }
   socket& tcp_socket() { return socket_; }

@@ -67,9 +67,11 @@ result<agreement> read_agreement(std::string_view encoded_header) {
   CUSTOS_TRY(out.ephemeral, ephemeral_key_of(header));
   const auto party = [&](const char* name, bytes& value) {
     auto read = header.optional_base64url(name, party_bytes_max);
-    if (read && *read)
+    if (!read)
+      return false;
+    if (*read)
       value = **std::move(read);
-    return read.ok();
+    return true;
   };
   if (!party("apu", out.apu) || !party("apv", out.apv))
     return refused("jwe-header", "apu", "expected agreement information in base64url");

@@ -99,7 +99,7 @@ int fail(const error& e) {
 
 } // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   CLI::App app(
       "Extends a TPM's PCRs and writes the TCG event log as firmware and boot loader would",
       "measured-boot");
@@ -126,4 +126,7 @@ int main(int argc, char** argv) {
             static_cast<std::streamsize>(b.log().size()));
   out.close();
   return out ? 0 : fail(make_error(errc::io_failure, "cannot write " + file));
+} catch (const std::exception& e) {
+  std::cerr << "measured-boot: " << e.what() << "\n";
+  return 1;
 }

@@ -22,7 +22,7 @@ protected:
     std::filesystem::remove_all(directory, ignored);
   }
   std::filesystem::path write(const std::string& name, const std::string& content) {
-    const auto file = directory / name;
+    auto file = directory / name;
     std::ofstream(file, std::ios::binary) << content;
     return file;
   }

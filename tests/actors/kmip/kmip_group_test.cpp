@@ -84,7 +84,7 @@ protected:
       options.servers.push_back({"kms-" + std::to_string(i), "host", 5696});
       scripts_.push_back(std::make_shared<script>());
     }
-    const auto group =
+    auto group =
         own(spawn_kmip_group(system, options, [this](caf::actor_system& sys, std::size_t server) {
           kmip_api made =
               sys.spawn<fake_connection>("kms-" + std::to_string(server), scripts_[server]);

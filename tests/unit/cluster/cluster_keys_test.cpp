@@ -4,6 +4,8 @@
 #include "cluster/fields.hpp"
 #include "tests/unit/cluster/test_certificates.hpp"
 
+#include <gtest/gtest.h>
+
 namespace custos::cluster {
 
 namespace {
@@ -205,7 +207,7 @@ TEST_F(stored_keys, another_nodes_certificate_is_noticed) {
 }
 
 TEST_F(stored_keys, missing_parts_are_noticed) {
-  for (const std::string key : {"node/identity", "node/tls-key", "cluster/keys", "node/data-key"}) {
+  for (const char* const key : {"node/identity", "node/tls-key", "cluster/keys", "node/data-key"}) {
     remove(key);
     EXPECT_EQ(failure(), errc::corrupted) << key;
   }

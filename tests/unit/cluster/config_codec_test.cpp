@@ -3,6 +3,7 @@
 #include "tests/unit/cluster/test_certificates.hpp"
 
 #include <algorithm>
+#include <gtest/gtest.h>
 #include <set>
 
 namespace custos::cluster {

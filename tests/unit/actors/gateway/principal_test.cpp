@@ -1,5 +1,7 @@
 #include "actors/gateway/principal.hpp"
 
+#include <gtest/gtest.h>
+
 namespace custos::gateway {
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 #include <functional>
+#include <gtest/gtest.h>
 
 namespace custos::gateway {
 

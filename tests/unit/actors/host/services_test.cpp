@@ -3,6 +3,7 @@
 #include "adapters/crypto/x509.hpp"
 
 #include <boost/json.hpp>
+#include <gtest/gtest.h>
 
 namespace custos::host {
 

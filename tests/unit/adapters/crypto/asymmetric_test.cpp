@@ -131,7 +131,7 @@ bytes oaep_decrypt(const key& k, std::string label, byte_view ciphertext) {
 
 TEST(rsa, oaep_binds_the_label) {
   const auto k = *generate_rsa(2048);
-  const std::string label("IDENTITY", 9); // with its zero, as TPM 2.0 Part 1, B.4 wants it
+  const std::string label("IDENTITY\0", 9); // with its zero, as TPM 2.0 Part 1, B.4 wants it
   const auto sealed =
       rsa_oaep_encrypt(k, hash_alg::sha256, as_bytes(label), as_bytes("credential"));
   ASSERT_TRUE(sealed.ok()) << sealed.failure().message;

@@ -2,6 +2,7 @@
 #include "adapters/json/json.hpp"
 
 #include <boost/json.hpp>
+#include <gtest/gtest.h>
 
 namespace custos::http {
 

@@ -3,6 +3,7 @@
 #include "adapters/json/json.hpp"
 
 #include <boost/json.hpp>
+#include <gtest/gtest.h>
 
 namespace custos::json {
 
