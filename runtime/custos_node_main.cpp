@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
       "custos-node",
       "One node of a Custos trust authority cluster: Attestation Service, Key Provider Service and "
       "ConfigStore behind one HTTPS gateway.",
-      "  custos cluster init --data-dir /var/lib/custos-node --name node-1 --ip 10.0.0.1\n"
+      "  custos cluster init --data-dir /var/lib/custos-node --name prod \\\n"
+      "      --node-name n1 --addresses n1.example.org\n"
       "  custos-node --config /etc/custos/node.toml\n"
       "  custos-node --data-dir ./node-1 --listen 127.0.0.1:8443 --ops-listen 127.0.0.1:9100\n"
       "  custos-node --print-config > node.toml\n");

@@ -37,6 +37,19 @@ struct provider_arguments {
   bool generate = false, create_key = false;
 };
 
+/// A server is named after its address, in the characters that names may have.
+std::string name_of_server(const std::string& address) {
+  std::string out;
+  for (const char c : address)
+    if (const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                            (c >= '0' && c <= '9') || c == '.' || c == '_';
+        letter || (!out.empty() && out.back() != '-'))
+      out += letter ? c : '-';
+  while (!out.empty() && out.back() == '-')
+    out.pop_back();
+  return out;
+}
+
 /// "host", "host:port", "[v6]:port".
 result<bj::array> server_list(const std::vector<std::string>& servers) {
   bj::array out;
@@ -46,7 +59,7 @@ result<bj::array> server_list(const std::vector<std::string>& servers) {
       return field_error(errc::invalid_argument, "--server", "expected host:port, got " + text);
     // What was not said is KMIP's port, not HTTPS's.
     const bool has_port = text.back() != ']' && text.rfind(':') != std::string::npos;
-    out.push_back(bj::object{{"name", text},
+    out.push_back(bj::object{{"name", name_of_server(text)},
                              {"address", bj::object{{"hostname", url->host},
                                                     {"port", has_port ? url->port : kmip_port}}}});
   }

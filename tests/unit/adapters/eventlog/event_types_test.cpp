@@ -216,7 +216,7 @@ TEST(Describe, CannotSteerATerminalOrForgeALogLine) {
 TEST(Describe, EveryTypeTakesAnyData) {
   for (std::uint32_t low = 0; low <= 0xE4; ++low)
     for (const std::uint32_t type : {low, 0x80000000U | low})
-      for (const std::size_t size : {0, 1, 3, 4, 7, 8, 15, 16, 31, 32, 33, 64})
+      for (const std::size_t size : {0U, 1U, 3U, 4U, 7U, 8U, 15U, 16U, 31U, 32U, 33U, 64U})
         for (const auto fill : bytes{0x00, 0x04, 0x41, 0xFF})
           EXPECT_LE(hint(type, bytes(size, fill)).size(), hint_chars_max);
 }

@@ -1,0 +1,369 @@
+"""A whole Custos on this machine, of real parts: software TPMs with endorsement certificates of a
+local TPM maker, a KMIP server with mutual TLS, nodes, a coordinator, hosts. Everything is on
+loopback, lives under one folder, and ends when the stack is closed. Used by the demo and by the
+system tests."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+START_SECONDS_MAX = 60
+
+
+class Failed(Exception):
+    """A command or process did not do what it had to."""
+
+
+def free_ports(count):
+    """The first of `count` neighbouring free ports."""
+    while True:
+        with socket.socket() as first:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            others = []
+            try:
+                for offset in range(1, count):
+                    other = socket.socket()
+                    others.append(other)
+                    other.bind(("127.0.0.1", port + offset))
+                return port
+            except OSError:
+                continue
+            finally:
+                for other in others:
+                    other.close()
+
+
+def wait_for(what, condition, seconds=START_SECONDS_MAX):
+    """Polls until the condition gives something true; that is returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Relay:
+    """Passes one port's connections on to another and keeps every byte that went by."""
+
+    def __init__(self, target_port, record):
+        self.target_port = target_port
+        self.record = open(record, "ab")  # closed with the relay
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.target_port), 5)
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                with self.lock:
+                    self.record.write(data)
+                    self.record.flush()
+                sink.sendall(data)
+        except (OSError, ValueError):
+            pass  # the other side went away, or the relay is closed
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+        with self.lock:
+            self.record.close()
+
+
+class Stack:
+    def __init__(self, folder, binaries, say=lambda text: None, relays=False):
+        self.folder = pathlib.Path(folder)
+        self.binaries = pathlib.Path(binaries)
+        self.say = say
+        self.with_relays = relays
+        self.children = {}  # name -> Popen
+        self.pids = {}  # name -> pid of what a script started
+        self.nodes = {}  # name -> {"port", "ops", "dir", "seen"}: `seen` is the port hosts use
+        self.hosts = {}  # name -> {"port", "ops", "dir", "tpm", "log"}
+        self.relays = []
+        self.admin = self.folder / "admin"
+        self.maker = self.folder / "tpm-maker"
+        self.kmip = self.folder / "kmip"
+
+    # ---- processes ----------------------------------------------------------------------------
+
+    def run(self, *command, check=True, env=None, timeout=90):
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
+                              timeout=timeout, env={**os.environ, **(env or {})})
+        if check and done.returncode != 0:
+            raise Failed(f"{' '.join(str(c) for c in command)}: exit {done.returncode}\n"
+                         f"{done.stdout}{done.stderr}")
+        return done
+
+    def start(self, name, *command, env=None):
+        log = open(self.folder / f"{name}.log", "ab")
+        self.children[name] = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
+                                               stdout=log, stderr=log,
+                                               env={**os.environ, **(env or {})})
+        log.close()
+
+    def log_of(self, name):
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def stop(self, name, how=signal.SIGTERM):
+        """Ends one process and returns its exit code (None for what a script started)."""
+        if name in self.children:
+            child = self.children.pop(name)
+            if child.poll() is None:
+                child.send_signal(how)
+            try:
+                return child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                raise Failed(f"{name} did not stop within 20 s") from None
+        pid = self.pids.pop(name)
+        try:
+            os.kill(pid, how)
+        except ProcessLookupError:
+            return None
+        wait_for(f"{name} ends", lambda: not alive(pid), 20)
+        return None
+
+    def close(self):
+        failures = []
+        for name in list(self.children) + list(self.pids):
+            try:
+                self.stop(name, signal.SIGKILL if name == "kmip" else signal.SIGTERM)
+            except (Failed, OSError) as e:
+                failures.append(str(e))
+        for relay in self.relays:
+            relay.close()
+        if failures:
+            raise Failed("; ".join(failures))
+
+    def ready(self, name, ops_port, seconds=START_SECONDS_MAX):
+        def answers():
+            if self.children[name].poll() is not None:
+                raise Failed(f"{name} ended:\n{self.log_of(name)}")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/readyz", timeout=2) as r:
+                    return r.status == 200
+            except (urllib.error.URLError, OSError):
+                return False
+        wait_for(f"{name} is ready (its log: {self.log_of(name)[-2000:]})", answers, seconds)
+
+    # ---- the parts ----------------------------------------------------------------------------
+
+    def start_tpm(self, host):
+        h = self.hosts[host]
+        done = self.run(HERE / "start_swtpm.sh", h["tpm_dir"], h["tpm_port"], self.maker)
+        self.pids[f"tpm-{host}"] = int(done.stdout.split()[-1])
+
+    def boot(self, host, kernel):
+        """The machine comes up: PCRs begin anew, firmware and boot loader measure."""
+        h = self.hosts[host]
+        if f"tpm-{host}" in self.pids:
+            self.stop(f"tpm-{host}")
+        self.start_tpm(host)
+        self.run(self.binaries / "measured-boot", "--tcti", h["tcti"], "--log", h["log"],
+                 "--kernel", kernel)
+
+    def add_host(self, name, kernel):
+        folder = self.folder / name
+        folder.mkdir()
+        tpm_port = free_ports(2)
+        self.hosts[name] = {"dir": folder, "port": free_ports(1), "ops": free_ports(1),
+                            "tpm_dir": self.folder / f"tpm-{name}", "tpm_port": tpm_port,
+                            "tcti": f"swtpm:host=127.0.0.1,port={tpm_port}",
+                            "log": folder / "binary_bios_measurements",
+                            "socket": folder / "agent.sock"}
+        self.boot(name, kernel)
+
+    def start_host(self, name):
+        h = self.hosts[name]
+        self.start(name, self.binaries / "custos-host", "--name", name, "--data-dir", h["dir"] / "data",
+                   "--listen", f"127.0.0.1:{h['port']}", "--addresses", "127.0.0.1",
+                   "--management-ca", self.admin / "ca.crt", "--socket", h["socket"],
+                   "--tcti", h["tcti"], "--event-log", h["log"],
+                   "--ops-listen", f"127.0.0.1:{h['ops']}", "--log-format", "json",
+                   "--log-level", "debug")
+        wait_for(f"{name} has its certificate", (h["dir"] / "data" / "host.crt").exists)
+
+    def start_kmip(self, port=0):
+        done = self.run(HERE / "start_kmip_server.sh", self.kmip, port)
+        self.pids["kmip"] = int(done.stdout.split()[-1])
+        self.kmip_port = int((self.kmip / "port").read_text())
+        self.kmip_seen = self._relay("kmip", self.kmip_port)
+
+    def _relay(self, name, port):
+        if not self.with_relays:
+            return port
+        relay = Relay(port, self.folder / f"wire-{name}.bin")
+        self.relays.append(relay)
+        return relay.port
+
+    def start_node(self, name):
+        n = self.nodes[name]
+        self.start(name, self.binaries / "custos-node", "--data-dir", n["dir"],
+                   "--listen", f"127.0.0.1:{n['port']}", "--ops-listen", f"127.0.0.1:{n['ops']}",
+                   "--log-format", "json", "--log-level", "debug")
+        self.ready(name, n["ops"])
+
+    def _new_node(self, name):
+        port = free_ports(1)
+        self.nodes[name] = {"dir": self.folder / name, "port": port, "ops": free_ports(1),
+                            "url": f"https://127.0.0.1:{port}", "seen": self._relay(name, port)}
+        return self.nodes[name]
+
+    def init_cluster(self, name):
+        n = self._new_node(name)
+        self.custos("cluster", "init", "--data-dir", n["dir"], "--name", "demo", "--node-name", name,
+                    "--addresses", "127.0.0.1,localhost", "--admin-dir", self.admin)
+        self.start_node(name)
+
+    def join(self, name, through):
+        n = self._new_node(name)
+        token = self.folder / f"{name}.token"
+        self.custos("cluster", "token", "--node", self.nodes[through]["url"], "--out", token)
+        self.custos("cluster", "join", "--data-dir", n["dir"], "--token-file", token,
+                    "--node-name", name, "--addresses", "127.0.0.1,localhost")
+        token.unlink()
+        self.start_node(name)
+
+    def start_coordinator(self):
+        folder = self.folder / "coordinator"
+        folder.mkdir(exist_ok=True)
+        if not (folder / "coordinator-client.crt").exists():
+            self.custos("cluster", "certificate", "--name", "coordinator", "--out-dir", folder,
+                        "--node", ",".join(n["url"] for n in self.nodes.values()))
+            (folder / "coordinator.crt").rename(folder / "coordinator-client.crt")
+            (folder / "coordinator.key").rename(folder / "coordinator-client.key")
+            self.coordinator_port = free_ports(1)
+            self.coordinator_ops = free_ports(1)
+        self.start("coordinator", self.binaries / "custos-coordinator", "--data-dir", folder / "data",
+                   "--listen", f"127.0.0.1:{self.coordinator_port}",
+                   "--client-ca", self.admin / "ca.crt",
+                   "--client-certificate", folder / "coordinator-client.crt",
+                   "--client-key", folder / "coordinator-client.key",
+                   "--ops-listen", f"127.0.0.1:{self.coordinator_ops}", "--log-format", "json")
+        self.ready("coordinator", self.coordinator_ops)
+        pem = (folder / "data" / "coordinator.crt").read_text()
+        (self.admin / "trusted.pem").write_text((self.admin / "ca.crt").read_text() + pem)
+
+    # ---- the command line ---------------------------------------------------------------------
+
+    def custos(self, *arguments, check=True, environment=None):
+        """`custos` as the administrator; its answer as text."""
+        trusted = self.admin / "trusted.pem"
+        env = {"CUSTOS_CA": str(trusted if trusted.exists() else self.admin / "ca.crt"),
+               "CUSTOS_CERT": str(self.admin / "admin.crt"),
+               "CUSTOS_KEY": str(self.admin / "admin.key")}
+        if hasattr(self, "coordinator_port"):
+            env["CUSTOS_COORDINATOR"] = f"https://127.0.0.1:{self.coordinator_port}"
+        env.update(environment or {})
+        done = self.run(self.binaries / "custos", *arguments, check=check, env=env)
+        return done.stdout if check else done
+
+    def custos_json(self, *arguments):
+        text = self.custos("--output", "json", *arguments)
+        return json.loads(text) if text else None
+
+    def agent(self, host, *arguments, check=True):
+        """`custos-host` as a local consumer."""
+        return self.run(self.binaries / "custos-host", *arguments, "--socket",
+                        self.hosts[host]["socket"], check=check)
+
+    # ---- the whole path -----------------------------------------------------------------------
+
+    def start_cluster(self, names=("n1", "n2", "n3")):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.init_cluster(names[0])
+        for name in names[1:]:
+            self.join(name, names[0])
+        self.start_coordinator()
+        self.custos("inventory", "add-cluster", "demo", "--type", "trust-authority")
+        for name in names:
+            self.custos("inventory", "add-member", "demo", name, "--url", self.nodes[name]["url"],
+                        "--certificate", self.admin / "ca.crt")
+
+    def trust_and_image(self, golden):
+        """Trusts the maker of the TPMs and approves what the golden host booted."""
+        chain = self.folder / "tpm-maker.pem"
+        chain.write_text((self.maker / "swtpm-localca-rootca-cert.pem").read_text() +
+                         (self.maker / "issuercert.pem").read_text())
+        self.custos("trust", "add-ca", "tpm-maker", "--file", chain)
+        image = self.folder / "image.json"
+        self.custos("image", "export", "--event-log", self.hosts[golden]["log"], "--name", "web",
+                    "--image-version", "12.8", "--out", image)
+        self.custos("image", "import", image)
+
+    def create_provider(self, name="disk"):
+        """A trusted key provider with a certificate that the key server's owner issued."""
+        self.custos("provider", "create", name, "--server", f"localhost:{self.kmip_seen}")
+        csr = self.kmip / f"{name}.csr"
+        csr.write_text(self.custos("provider", "csr", name))
+        self.run(HERE / "make_client_cert.sh", self.kmip, name, csr)
+        self.custos("provider", "client-certificate", name, "--certificate",
+                    self.kmip / f"{name}.crt")
+        self.custos("provider", "trust-server", name, "--certificate", self.kmip / "ca.crt")
+        return self.custos("provider", "primary-key", name, "--create").strip()
+
+    def connect_hosts(self):
+        self.custos("inventory", "add-cluster", "fleet", "--type", "trusted")
+        for name, h in self.hosts.items():
+            self.custos("inventory", "add-member", "fleet", name,
+                        "--url", f"https://127.0.0.1:{h['port']}",
+                        "--certificate", h["dir"] / "data" / "host.crt")
+        self.custos("services", "register", "--service-ca", self.admin / "ca.crt",
+                    "--trust-authority-cluster", "demo", "--address",
+                    ",".join(f"127.0.0.1:{n['seen']}" for n in self.nodes.values()))
+        self.custos("services", "use", "--trust-authority-cluster", "demo")
+
+    def status_of(self, host):
+        done = self.agent(host, "status", check=False)
+        return json.loads(done.stdout) if done.stdout else {"state": "away", "error": done.stderr}
+
+    def wait_state(self, host, state, seconds=START_SECONDS_MAX):
+        def reached():
+            now = self.status_of(host)
+            return now if now.get("state") == state else None
+        try:
+            return wait_for(f"{host} is {state}", reached, seconds)
+        except Failed as e:
+            raise Failed(f"{e}; it says {self.status_of(host)}\n"
+                         f"{self.log_of(host)[-3000:]}") from None
