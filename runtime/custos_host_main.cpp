@@ -17,6 +17,7 @@ using namespace custos::runtime;
 namespace bj = boost::json;
 
 constexpr unsigned local_timeout_s = 100;
+constexpr std::size_t local_text_bytes_max = 4096;
 
 int run(const host_options& options) {
   if (const auto code = start_process("custos-host", options.common))
@@ -64,12 +65,21 @@ std::optional<int> ask(const std::string& socket, const bj::object& question,
   auto answer = ask_local(socket, bj::serialize(question), local_timeout_s);
   if (!answer)
     return complain(answer.failure());
-  const auto parsed = json::parse_object(as_text(answer->reveal_secret()));
+  auto parsed = json::parse_object(as_text(answer->reveal_secret()));
   if (!parsed)
     return complain(parsed.failure());
   if (question.at("op") != "status" && question.at("op") != "attest" && parsed->has("error")) {
-    std::cerr << "custos-host: " << as_text(answer->reveal_secret());
-    return exit_failure;
+    auto refusal = make_error(errc::internal, "the agent refused without a reason");
+    if (auto told = parsed->string("message", local_text_bytes_max); told)
+      refusal.message = *std::move(told);
+    if (auto field = parsed->optional_string("field", local_text_bytes_max); field && *field)
+      refusal.field = **std::move(field);
+    const auto code = parsed->string("error", local_text_bytes_max);
+    const int as_complained = complain(refusal);
+    return code && (*code == "unavailable" || *code == "timeout") ? exit_unavailable
+           : code && *code == "forbidden"                         ? exit_denied
+           : code                                                 ? exit_failure
+                                                                  : as_complained;
   }
   out = *std::move(answer);
   return std::nullopt;

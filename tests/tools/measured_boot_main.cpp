@@ -54,13 +54,23 @@ private:
   std::optional<error> failure_;
 };
 
+/// UEFI_IMAGE_LOAD_EVENT (TCG PC Client PFP 1.06, 10.2.3) of an image without a device path.
+bytes image_load(std::uint64_t image_bytes) {
+  bytes out;
+  for (const std::uint64_t field :
+       {std::uint64_t{0x7F000000}, image_bytes, std::uint64_t{0}, std::uint64_t{0}})
+    for (unsigned shift = 0; shift < 64; shift += 8)
+      out.push_back(static_cast<std::uint8_t>(field >> shift));
+  return out;
+}
+
 void firmware(boot& b) {
   const bytes version{'1', 0, '.', 0, '0', 0, 0, 0}; // UCS-2
   b.hashed(0, type::s_crtm_version, version);
   b.described(0, type::efi_platform_firmware_blob, bytes(16, 0x10),
               as_bytes("firmware volume 1.0"));
   b.text(1, type::platform_config_flags, "setup defaults");
-  b.described(2, type::efi_boot_services_driver, bytes(32, 0x20),
+  b.described(2, type::efi_boot_services_driver, image_load(65536),
               as_bytes("option rom of the network card"));
   b.text(3, type::platform_config_flags, "option rom configuration");
   b.text(6, type::compact_hash, "platform maker");
@@ -75,12 +85,13 @@ void firmware(boot& b) {
 }
 
 void boot_loader(boot& b, const std::string& kernel) {
-  b.described(4, type::efi_boot_services_application, bytes(40, 0x40), as_bytes("shim 15.8"));
+  b.described(4, type::efi_boot_services_application, image_load(957000), as_bytes("shim 15.8"));
   b.hashed(7, type::efi_variable_authority,
            eventlog::make_uefi_variable(image_security, "db", as_bytes("signer of shim")));
   b.text(14, type::ipl, "MokList");
-  b.described(4, type::efi_boot_services_application, bytes(40, 0x41), as_bytes("grub 2.12"));
-  b.described(4, type::efi_boot_services_application, bytes(40, 0x42),
+  b.described(4, type::efi_boot_services_application, image_load(2680000), as_bytes("grub 2.12"));
+  b.described(4, type::efi_boot_services_application,
+              image_load(8150000 + kernel.size() * 1000 + static_cast<std::uint8_t>(kernel.back())),
               as_bytes("kernel image " + kernel));
   b.text(8, type::ipl, "grub_cmd: linux /boot/vmlinuz-" + kernel + " root=/dev/vda1 ro");
   b.text(8, type::ipl, "grub_cmd: initrd /boot/initrd-" + kernel);
