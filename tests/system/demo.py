@@ -105,7 +105,7 @@ class Demo:
             status = s.wait_state(name, "attested")
             self.show(f"{name}: {status['state']}, image {status['image']['name']} "
                       f"{status['image']['version']}, token good for "
-                      f"{(status['token_expires'] - int(time.time())) + 1800) // 3600} h")
+                      f"{(status['token_expires'] - int(time.time()) + 1800) // 3600} h")
         self.prove("endorsement certificate from the TPM, attestation key by credential "
                    "activation, fresh quote, boot log replayed to the quoted PCRs, every event as "
                    "approved")
