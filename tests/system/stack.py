@@ -101,7 +101,8 @@ class Relay:
             try:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
-                pass
+                pass  # it was shut down from the other direction
+        source.close()  # each direction closes the socket it reads from
 
     def close(self):
         self.listener.close()
