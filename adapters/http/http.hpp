@@ -133,8 +133,8 @@ result<url> parse_url(std::string_view text);
 struct client_options {
   /// Anchors for the server's certificate (PEM); its SAN must match the host of the URL.
   std::string trusted_pem;
-  /// Alternatively or in addition: SHA-256 fingerprints of accepted leaf certificates (then name
-  /// and chain are not judged).
+  /// If there are any, only leaf certificates with these SHA-256 fingerprints are accepted; name
+  /// and chain are then not judged.
   std::vector<crypto::sha256_digest> pinned;
   std::optional<tls_identity> identity;
   std::chrono::milliseconds connect_timeout{3000};

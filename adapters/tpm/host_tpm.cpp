@@ -63,9 +63,13 @@ constexpr TPMA_OBJECT ek_attributes =
 constexpr TPMA_OBJECT srk_attributes =
     TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
     TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
-constexpr TPMA_OBJECT ak_attributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                                      TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-                                      TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT;
+// Without NODA a machine that loses power while its AK is in use counts a failed authorization
+// (Part 1, 19.8.6), and a few of these lock the AK out of a TPM that did nothing wrong. The AK has
+// no authorization value that could be guessed.
+constexpr TPMA_OBJECT ak_attributes = TPMA_OBJECT_NODA | TPMA_OBJECT_FIXEDTPM |
+                                      TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+                                      TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED |
+                                      TPMA_OBJECT_SIGN_ENCRYPT;
 
 TPMT_SYM_DEF_OBJECT aes128_cfb() {
   TPMT_SYM_DEF_OBJECT s{};

@@ -32,13 +32,8 @@ result<std::shared_ptr<http::client>> session::connect() {
                        "expected --cert and --key together");
   http::client_options o;
   CUSTOS_TRY(o.trusted_pem, runtime::read_text_file(options_.ca, runtime::pem_file_bytes_max));
-  auto anchors = crypto::certificates_from_pem(as_bytes(o.trusted_pem));
-  if (!anchors)
+  if (auto anchors = crypto::certificates_from_pem(as_bytes(o.trusted_pem)); !anchors)
     return field_error(errc::invalid_argument, options_.ca, anchors.failure().message);
-  // A certificate that can issue none is the server's own: it is what must be presented.
-  for (const auto& one : *anchors)
-    if (!one.is_ca())
-      o.pinned.push_back(one.fingerprint());
   if (!options_.certificate.empty()) {
     CUSTOS_TRY(o.identity, runtime::load_identity(options_.certificate, options_.key));
   }

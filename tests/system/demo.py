@@ -153,17 +153,19 @@ class Demo:
 
     def node_lost(self, ciphertext):
         s = self.stack
-        self.step("Node n1 is killed")
-        s.stop("n1", signal.SIGKILL)
+        used = s.node_that_generated_for("host-a")
+        left = " and ".join(n for n in s.nodes if n != used)
+        self.step(f"Node {used}, through which the key was made, is killed")
+        s.stop(used, signal.SIGKILL)
         opened = s.hosts["host-a"]["dir"] / "after.key"
         s.agent("host-a", "get-key", "--provider", PROVIDER, "--context", "volume 1",
                 "--ciphertext", ciphertext, "--out", opened)
         if opened.read_bytes() != ciphertext.with_name("volume.key").read_bytes():
             raise Failed("another key came back")
-        self.show("$ custos-host get-key --ciphertext volume.kek ...   (n2 and n3 are left)")
+        self.show("$ custos-host get-key --ciphertext volume.kek ...   ({left} are left)")
         s.agent("host-a", "attest")
         self.show("$ custos-host attest")
-        self.prove("the key that was made through n1 opens through another node, and host A "
+        self.prove(f"the key that was made through {used} opens through another node, and host A "
                    "attests anew")
 
     def summary(self):
@@ -198,7 +200,7 @@ Everything is left running under {stack.folder}. Try:
   custos host status
   custos provider status {PROVIDER}
   custos-host status --socket {stack.hosts['host-a']['socket']}
-  curl --cacert {admin}/ca.crt {stack.nodes['n2']['url']}/.well-known/jwks.json
+  curl --cacert {admin}/ca.crt {next(n['url'] for name, n in stack.nodes.items() if name in stack.children)}/.well-known/jwks.json
 
 Press Control-C to end it.""", flush=True)
     try:

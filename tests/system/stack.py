@@ -355,6 +355,22 @@ class Stack:
                     ",".join(f"127.0.0.1:{n['seen']}" for n in self.nodes.values()))
         self.custos("services", "use", "--trust-authority-cluster", "demo")
 
+    def audit_records(self, node):
+        path = self.nodes[node]["dir"] / "audit" / "audit.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def node_that_generated_for(self, host):
+        """The node whose audit log has the latest key made for that host."""
+        times = {}
+        for node in self.nodes:
+            for record in self.audit_records(node):
+                text = json.dumps(record)
+                if '"key.generate"' in text and f'"{host}"' in text:
+                    times[node] = record["time"]
+        if not times:
+            raise Failed(f"no node has a record of a key for {host}")
+        return max(times, key=times.get)
+
     def status_of(self, host):
         done = self.agent(host, "status", check=False)
         return json.loads(done.stdout) if done.stdout else {"state": "away", "error": done.stderr}
