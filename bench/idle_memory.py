@@ -3,6 +3,7 @@
 
 import argparse
 import pathlib
+import re
 import resource
 import shutil
 import socket
@@ -25,17 +26,30 @@ def resident_kib(pid):
     raise SystemExit(f"no VmRSS of {pid}")
 
 
+def ask(connection):
+    """One request, and its whole answer."""
+    connection.sendall(REQUEST)
+    answer = b""
+    while True:
+        head, end, body = answer.partition(b"\r\n\r\n")
+        if end:
+            length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+            if len(body) == length:
+                break
+        part = connection.recv(65536)
+        if not part:
+            raise SystemExit("a kept connection was closed")
+        answer += part
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(f"unexpected answer: {answer[:80]!r}")
+
+
 def connect(port, context):
     """A connection that has served one request and is kept."""
     raw = socket.create_connection(("127.0.0.1", port), 20)
-    tls = context.wrap_socket(raw, server_hostname="localhost")
-    tls.sendall(REQUEST)
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += tls.recv(65536)
-    if not answer.startswith(b"HTTP/1.1 200"):
-        raise SystemExit(f"unexpected answer: {answer[:80]!r}")
-    return tls
+    connection = context.wrap_socket(raw, server_hostname="localhost")
+    ask(connection)
+    return connection
 
 
 def main():
@@ -62,9 +76,7 @@ def main():
         kept = [connect(stack.nodes["n1"]["port"], context) for _ in range(arguments.connections)]
         each = (resident_kib(pid) - base) / len(kept)
         for connection in (warm[0], kept[0], kept[-1]):
-            connection.sendall(REQUEST)  # they are still there
-            if not connection.recv(65536).startswith(b"HTTP/1.1 200"):
-                raise SystemExit("a kept connection does not answer")
+            ask(connection)  # they are still there
         print(f"idle node: {idle / 1024:.1f} MiB resident (at most {NODE_MIB_MAX})")
         print(f"{len(kept)} idle keep-alive connections: {each:.1f} KiB each "
               f"(at most {CONNECTION_KIB_MAX})")
