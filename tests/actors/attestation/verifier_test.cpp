@@ -66,7 +66,7 @@ TEST_F(VerifierActor, FromChallengeToToken) {
 
 TEST_F(VerifierActor, ARefusalArrivesWhole) {
   auto e = fresh();
-  e.event_log.resize(e.event_log.size() - 1);
+  e.event_log.pop_back();
   const auto granted = attest(e);
   ASSERT_FALSE(granted);
   EXPECT_EQ(granted.failure().code, errc::malformed);
