@@ -14,6 +14,12 @@ host_proxy_actor::host_proxy_actor(caf::actor_config& config, std::string id, st
   set_default_handler(caf::drop);
 }
 
+void host_proxy_actor::on_exit() {
+  for (auto& [number, promise] : waiting_)
+    promise.deliver(to_caf(make_error(errc::cancelled, "the member was removed")));
+  waiting_.clear();
+}
+
 host_proxy_api::behavior_type host_proxy_actor::make_behavior() {
   return {
       [this](const proxied_call& asked) -> caf::result<proxied_answer> {

@@ -23,6 +23,8 @@ public:
                    member_client client);
   const char* name() const override { return "host_proxy"; }
   host_proxy_api::behavior_type make_behavior() override;
+  /// Whoever still waits is told; a promise that is kept would keep this actor, too.
+  void on_exit() override;
 
 private:
   std::string id_;

@@ -24,6 +24,13 @@ public:
   }
   const char* name() const override { return "host_agent"; }
 
+  /// A promise that is kept would keep this actor, too.
+  void on_exit() override {
+    for (auto& promise : waiting_)
+      promise.deliver(to_caf(make_error(errc::cancelled, "the agent is stopping")));
+    waiting_.clear();
+  }
+
   host_agent_api::behavior_type make_behavior() override {
     status_.host = given_.host;
     status_.state = "unconfigured";

@@ -162,7 +162,7 @@ class Demo:
                 "--ciphertext", ciphertext, "--out", opened)
         if opened.read_bytes() != ciphertext.with_name("volume.key").read_bytes():
             raise Failed("another key came back")
-        self.show("$ custos-host get-key --ciphertext volume.kek ...   ({left} are left)")
+        self.show(f"$ custos-host get-key --ciphertext volume.kek ...   ({left} are left)")
         s.agent("host-a", "attest")
         self.show("$ custos-host attest")
         self.prove(f"the key that was made through {used} opens through another node, and host A "

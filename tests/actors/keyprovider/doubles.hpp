@@ -173,6 +173,8 @@ public:
     set_default_handler(caf::drop);
   }
 
+  void on_exit() override { held_.clear(); }
+
   audit_api::behavior_type make_behavior() override {
     return {
         [this](const audit_record& record) { state_->records.push_back(record); },
