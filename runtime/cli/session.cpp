@@ -199,6 +199,8 @@ int exit_code_of(const error& e, bool refused_by_server) {
   switch (e.code) {
   case errc::not_found:
     return runtime::exit_no_input;
+  case errc::attestation_failed:
+    return runtime::exit_failure;
   case errc::storage_failure:
   case errc::already_exists:
     return runtime::exit_cannot_create;
@@ -251,6 +253,8 @@ int run(int argc, const char* const* argv) {
   app.option("--output", o.output, "Form of answers")->check(CLI::IsMember({"text", "json"}));
   app.option("--timeout-seconds", o.timeout_s, "Longest wait for an answer")
       ->check(CLI::Range(1, 600));
+  app.app().add_flag_callback(
+      "--json", [&o] { o.output = "json"; }, "The same as --output json");
   app.app().add_flag("--task", o.as_task, "Do not wait for a change: print the id of its task");
   command_set commands(app.app());
   add_cluster_commands(commands);
@@ -258,6 +262,7 @@ int run(int argc, const char* const* argv) {
   add_trust_commands(commands);
   add_image_commands(commands);
   add_provider_commands(commands);
+  add_evidence_commands(commands);
   app.app().require_subcommand(0, 1);
   if (const auto code = app.parse(argc, argv))
     return *code;

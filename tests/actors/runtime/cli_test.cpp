@@ -45,6 +45,8 @@ protected:
     return folder / name;
   }
 
+  std::string file_of_garbage() { return file("garbage", std::string(100, 'x')); }
+
   std::filesystem::path folder;
   std::string written;
   std::string complained;
@@ -200,6 +202,65 @@ TEST_F(cli_test, says_that_nobody_answers) {
                   admin + "/admin.crt", "host", "status"}),
             runtime::exit_usage);
   EXPECT_NE(complained.find("--key"), std::string::npos);
+}
+
+namespace {
+
+const std::string recorded = CUSTOS_TEST_DATA "/attestation/";
+
+} // namespace
+
+TEST_F(cli_test, replays_a_boot_log) {
+  const auto log = recorded + "eventlogs/rhel8-uefi.bin";
+  ASSERT_EQ(call({"eventlog", "replay", log, "--json"}), runtime::exit_ok) << complained;
+  const auto answer = bj::parse(written);
+  std::ifstream file(recorded + "eventlogs/rhel8-uefi.pcrs.json");
+  const auto expected = bj::parse(
+      std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()));
+  for (const auto& [bank, values] : expected.at("banks").as_object())
+    EXPECT_EQ(answer.at("pcrs").at(bank), values) << bank;
+  ASSERT_EQ(call({"eventlog", "show", log, "--json"}), runtime::exit_ok);
+  EXPECT_EQ(bj::parse(written).as_array().size(), answer.at("events").to_number<std::size_t>());
+  EXPECT_EQ(call({"eventlog", "replay", file_of_garbage()}), runtime::exit_bad_data);
+  EXPECT_EQ(call({"eventlog", "replay", folder / "none"}), runtime::exit_no_input);
+}
+
+TEST_F(cli_test, judges_evidence_by_hand) {
+  const auto quote = recorded + "quotes/gce-cos-85-nonce9009/";
+  const auto judge = [&](const std::string& nonce, const std::string& bank,
+                         const std::string& attest) {
+    return call({"evidence", "verify", "--ak", quote + "ak.tpmt_public.bin", "--attest", attest,
+                 "--signature", quote + "quote." + bank + ".sig.bin", "--nonce", nonce, "--pcrs",
+                 quote + "pcrs.json", "--eventlog", quote + "eventlog.bin", "--json"});
+  };
+  const auto attest = quote + "quote.sha256.attest.bin";
+  EXPECT_EQ(judge("9009", "sha256", attest), runtime::exit_ok) << complained;
+  EXPECT_EQ(bj::parse(written).at("verdict"), "accepted");
+  EXPECT_EQ(judge("9008", "sha256", attest), runtime::exit_failure);
+  EXPECT_EQ(bj::parse(written).at("verdict"), "refused");
+  EXPECT_NE(complained.find("quote-binding"), std::string::npos);
+  EXPECT_EQ(judge("9009", "sha384", attest), runtime::exit_failure);
+  EXPECT_EQ(judge("9009", "sha256", file_of_garbage()), runtime::exit_failure) << "no magic";
+  EXPECT_EQ(judge("9009", "sha256", folder / "none"), runtime::exit_no_input);
+  EXPECT_EQ(judge("9", "sha256", attest), runtime::exit_usage);
+}
+
+TEST_F(cli_test, judges_ek_certificates_by_hand) {
+  const auto certs = recorded + "certs/";
+  EXPECT_EQ(call({"ek", "verify", "--cert", recorded + "quotes/gce-cos-85-nonce9009/ak_cert.der",
+                  "--ca", certs + "gce/ca", "--json"}),
+            runtime::exit_failure);
+  EXPECT_EQ(bj::parse(written).at("checks").at(0).at("check"), "ek-profile");
+  EXPECT_EQ(bj::parse(written).at("checks").at(1).at("verdict"), "passed");
+  EXPECT_EQ(call({"ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca",
+                  certs + "gce/ca", "--json"}),
+            runtime::exit_failure);
+  EXPECT_EQ(bj::parse(written).at("checks").at(1).at("verdict"), "failed");
+  EXPECT_EQ(call({"ek", "verify", "--cert", file_of_garbage(), "--ca", certs + "gce/ca"}),
+            runtime::exit_bad_data);
+  EXPECT_EQ(call({"ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca",
+                  folder / "none"}),
+            runtime::exit_no_input);
 }
 
 } // namespace custos::cli

@@ -1,0 +1,325 @@
+// custos eventlog, evidence, ek: what a verifier looks at, by hand and offline.
+
+#include "actors/attestation/manual_check.hpp"
+#include "adapters/crypto/x509.hpp"
+#include "adapters/eventlog/event_types.hpp"
+#include "adapters/json/json.hpp"
+#include "adapters/tpm/ek_certificate.hpp"
+#include "runtime/cli/session.hpp"
+#include "runtime/files.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <charconv>
+#include <filesystem>
+
+namespace custos::cli {
+
+namespace bj = boost::json;
+namespace fs = std::filesystem;
+using attestation::check_outcome;
+using attestation::check_verdict;
+
+namespace {
+
+constexpr std::size_t log_bytes_max = 2U << 20U;
+constexpr std::size_t small_file_bytes_max = 64U << 10U;
+constexpr std::size_t pcr_file_bytes_max = 1U << 20U;
+constexpr std::size_t ca_files_max = 1024;
+constexpr std::string_view pem_begin = "-----BEGIN ";
+
+result<bytes> read(const std::string& file, std::size_t bytes_max) {
+  CUSTOS_TRY(const auto text, runtime::read_text_file(file, bytes_max));
+  return to_bytes(text);
+}
+
+/// What does not read is said to be wrong in that file.
+error in_file(const std::string& file, error e) {
+  e.code = e.code == errc::not_found ? errc::not_found : errc::malformed;
+  e.field = file;
+  return e;
+}
+
+// ---- event logs
+
+struct log_arguments {
+  std::string file;
+};
+
+std::vector<crypto::hash_alg> banks_of(const eventlog::parsed_log& log) {
+  std::vector<crypto::hash_alg> out;
+  for (const auto alg : {crypto::hash_alg::sha1, crypto::hash_alg::sha256, crypto::hash_alg::sha384,
+                         crypto::hash_alg::sha512})
+    if (log.bank_index(alg))
+      out.push_back(alg);
+  return out;
+}
+
+result<void> replay(session& s, const log_arguments& a) {
+  CUSTOS_TRY(const auto raw, read(a.file, log_bytes_max));
+  auto log = eventlog::parse(raw);
+  if (!log)
+    return in_file(a.file, log.failure());
+  auto replayed = eventlog::replay(*log, banks_of(*log));
+  if (!replayed)
+    return in_file(a.file, replayed.failure());
+  bj::object pcrs;
+  for (const auto& bank : replayed->banks) {
+    auto& values = pcrs[crypto::to_string(bank.alg)].emplace_object();
+    for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr)
+      if (((bank.touched >> pcr) & 1U) != 0)
+        values[std::to_string(pcr)] = crypto::hex(bank.value(pcr));
+  }
+  s.show(bj::object{{"pcrs", std::move(pcrs)}, {"events", log->events.size()}});
+  return {};
+}
+
+result<void> show_events(session& s, const log_arguments& a) {
+  CUSTOS_TRY(const auto raw, read(a.file, log_bytes_max));
+  auto log = eventlog::parse(raw);
+  if (!log)
+    return in_file(a.file, log.failure());
+  bj::array events;
+  for (const auto& e : log->events) {
+    bj::object one{{"event", e.index},
+                   {"pcr", e.pcr},
+                   {"type", eventlog::type_text(e.type)},
+                   {"hint", eventlog::describe(e)}};
+    for (const auto alg : banks_of(*log))
+      if (const auto digest = log->digest(e, alg); !digest.empty())
+        one[crypto::to_string(alg)] = crypto::hex(digest);
+    events.emplace_back(std::move(one));
+  }
+  s.show(events);
+  return {};
+}
+
+// ---- verdicts
+
+/// The verdict, and an error if it is not "accepted": the exit code is then 1.
+result<void> give(session& s, const std::vector<check_outcome>& checks, bj::object facts) {
+  const auto refused = std::find_if(checks.begin(), checks.end(), [](const auto& c) {
+    return c.verdict == check_verdict::failed;
+  });
+  bj::array list;
+  for (const auto& c : checks) {
+    bj::object one{{"check", c.check}, {"verdict", to_string(c.verdict)}, {"reason", c.reason}};
+    if (c.pcr)
+      one["pcr"] = *c.pcr;
+    if (c.event)
+      one["event"] = *c.event;
+    list.emplace_back(std::move(one));
+  }
+  facts["verdict"] = refused == checks.end() ? "accepted" : "refused";
+  facts["checks"] = std::move(list);
+  s.show(facts);
+  if (refused == checks.end())
+    return {};
+  error e = make_error(errc::attestation_failed, refused->reason);
+  e.check = refused->check;
+  e.pcr = refused->pcr;
+  e.event = refused->event;
+  return e;
+}
+
+// ---- evidence
+
+struct evidence_arguments {
+  std::string ak, attest, signature, nonce, pcrs, event_log;
+  bool allow_sha1 = false;
+};
+
+/// {"sha256": {"0": "<hex>"}}, by itself or as member "pcrs" or "banks".
+result<std::vector<pcr_value>> read_pcrs(const std::string& file) {
+  CUSTOS_TRY(const auto text, runtime::read_text_file(file, pcr_file_bytes_max));
+  const auto wrong = [&](const std::string& where) {
+    return field_error(errc::malformed, file, "expected {\"sha256\": {\"0\": \"<hex>\"}}" + where);
+  };
+  auto document = json::parse_any(text);
+  if (!document || !document->is_object())
+    return wrong("");
+  const auto* banks = &document->get_object();
+  for (const auto* member : {"pcrs", "banks"})
+    if (const auto* const inner = banks->if_contains(member)) {
+      if (!inner->is_object())
+        return wrong(std::string(", at /") + member);
+      banks = &inner->get_object();
+      break;
+    }
+  std::vector<pcr_value> out;
+  for (const auto& [name, values] : *banks) {
+    const auto alg = crypto::hash_alg_of(name);
+    const auto* const list = values.if_object();
+    if (!alg || list == nullptr)
+      return wrong(", at /" + std::string(name));
+    for (const auto& [number, value] : *list) {
+      const auto where = ", at /" + std::string(name) + "/" + std::string(number);
+      pcr_value v;
+      const auto end = number.data() + number.size();
+      const auto r = std::from_chars(number.data(), end, v.pcr);
+      if (r.ec != std::errc{} || r.ptr != end || v.pcr >= eventlog::pcrs_max || !value.is_string())
+        return wrong(where);
+      auto digest = crypto::from_hex(value.get_string());
+      if (!digest || digest->size() != crypto::digest_size(*alg))
+        return wrong(where);
+      v.bank = static_cast<std::uint16_t>(*alg);
+      v.value = *std::move(digest);
+      out.push_back(std::move(v));
+    }
+  }
+  return out;
+}
+
+result<void> verify_evidence(session& s, const evidence_arguments& a) {
+  attestation::manual_evidence e;
+  CUSTOS_TRY(e.ak, read(a.ak, small_file_bytes_max));
+  CUSTOS_TRY(e.quote, read(a.attest, small_file_bytes_max));
+  CUSTOS_TRY(e.signature, read(a.signature, small_file_bytes_max));
+  auto nonce = crypto::from_hex(a.nonce);
+  if (!nonce || nonce->empty())
+    return field_error(errc::invalid_argument, "--nonce", "expected hex digits, two an octet");
+  e.nonce = *std::move(nonce);
+  if (!a.pcrs.empty()) {
+    CUSTOS_TRY(e.pcrs, read_pcrs(a.pcrs));
+  }
+  if (!a.event_log.empty()) {
+    CUSTOS_TRY(e.event_log, read(a.event_log, log_bytes_max));
+  }
+  e.allow_sha1 = a.allow_sha1;
+  auto checks = attestation::check_manually(e);
+  if (!checks) {
+    const auto& field = checks.failure().field;
+    return in_file(field == "ak"          ? a.ak
+                   : field == "signature" ? a.signature
+                   : field == "quote"     ? a.attest
+                                          : a.event_log,
+                   checks.failure());
+  }
+  return give(s, *checks, {});
+}
+
+// ---- endorsement keys
+
+struct ek_arguments {
+  std::string certificate, ca;
+  bool partial_chain = false;
+};
+
+/// PEM, DER, or DER with the padding of NV.
+result<std::vector<crypto::certificate>> read_certificates(const std::string& file) {
+  CUSTOS_TRY(const auto text, runtime::read_text_file(file, small_file_bytes_max));
+  if (text.find(pem_begin) != std::string::npos) {
+    auto all = crypto::certificates_from_pem(as_bytes(text));
+    if (!all)
+      return in_file(file, all.failure());
+    return all;
+  }
+  auto one = crypto::certificate_from_nv(as_bytes(text));
+  if (!one)
+    return in_file(file, one.failure());
+  return std::vector<crypto::certificate>{*std::move(one)};
+}
+
+/// Every .pem, .crt, .cer and .der file of a folder, by name.
+result<std::vector<crypto::certificate>> read_folder(const std::string& folder) {
+  std::error_code failed;
+  std::vector<std::string> files;
+  for (fs::directory_iterator i(folder, failed), end; !failed && i != end; i.increment(failed)) {
+    const auto kind = i->path().extension();
+    if (kind == ".pem" || kind == ".crt" || kind == ".cer" || kind == ".der")
+      files.push_back(i->path());
+    if (files.size() > ca_files_max)
+      return field_error(errc::too_large, folder, "expected at most 1024 certificate files");
+  }
+  if (failed)
+    return field_error(errc::not_found, folder, "cannot be read: " + failed.message());
+  std::sort(files.begin(), files.end());
+  std::vector<crypto::certificate> out;
+  for (const auto& file : files) {
+    CUSTOS_TRY(auto some, read_certificates(file));
+    std::move(some.begin(), some.end(), std::back_inserter(out));
+  }
+  if (out.empty())
+    return field_error(errc::not_found, folder,
+                       "expected certificates in files *.pem, *.crt, *.cer or *.der");
+  return out;
+}
+
+check_outcome outcome_of(const char* check, const result<void>& r) {
+  check_outcome out;
+  out.check = check;
+  if (!r) {
+    out.verdict = check_verdict::failed;
+    out.reason = r.failure().message;
+  }
+  return out;
+}
+
+result<void> verify_ek(session& s, const ek_arguments& a) {
+  CUSTOS_TRY(const auto own, read_certificates(a.certificate));
+  CUSTOS_TRY(const auto anchors, read_folder(a.ca));
+  const auto& leaf = own.front();
+  const std::vector<crypto::certificate> intermediates(own.begin() + 1, own.end());
+  bj::object facts{{"subject", leaf.subject()},
+                   {"issuer", leaf.issuer()},
+                   {"spki_sha256", crypto::hex(crypto::sha256(leaf.public_key().spki_der()))}};
+  const auto profile = tpm::check_ek_certificate(leaf);
+  if (profile) {
+    facts["manufacturer"] = profile->manufacturer;
+    facts["model"] = profile->model;
+    facts["version"] = profile->version;
+  }
+  crypto::verify_options options;
+  options.now = std::chrono::duration_cast<std::chrono::seconds>(
+                    std::chrono::system_clock::now().time_since_epoch())
+                    .count();
+  options.partial_chain = a.partial_chain;
+  options.ignore_unknown_critical = true; // judged by the profile
+  std::vector<check_outcome> checks;
+  checks.push_back(
+      outcome_of("ek-profile", profile ? result<void>() : result<void>(profile.failure())));
+  checks.push_back(
+      outcome_of("ek-chain", crypto::verify_chain(leaf, intermediates, anchors, options)));
+  return give(s, checks, std::move(facts));
+}
+
+} // namespace
+
+void add_evidence_commands(command_set& commands) {
+  auto* group = commands.group("eventlog", "Boot event logs, offline");
+  auto l = std::make_shared<log_arguments>();
+  commands
+      .command(group, "replay", "The PCR values that a log leads to, in every bank",
+               [l](session& s) { return replay(s, *l); })
+      ->add_option("file", l->file, "Binary boot log (TCG PC Client Platform Firmware Profile)")
+      ->required();
+  commands
+      .command(group, "show", "The events of a log", [l](session& s) { return show_events(s, *l); })
+      ->add_option("file", l->file, "Binary boot log")
+      ->required();
+
+  group = commands.group("evidence", "Evidence of a TPM, offline");
+  auto e = std::make_shared<evidence_arguments>();
+  auto* c = commands.command(group, "verify",
+                             "Judges a quote, and the PCR values and boot log that go with it",
+                             [e](session& s) { return verify_evidence(s, *e); });
+  c->add_option("--ak", e->ak, "Attestation key: TPMT_PUBLIC, TPM2B_PUBLIC or PEM")->required();
+  c->add_option("--attest", e->attest, "The quote, TPMS_ATTEST")->required();
+  c->add_option("--signature", e->signature, "TPMT_SIGNATURE over it")->required();
+  c->add_option("--nonce", e->nonce, "What the quote must be over, in hex")->required();
+  c->add_option("--pcrs", e->pcrs, "PCR values: {\"sha256\": {\"0\": \"<hex>\"}}");
+  c->add_option("--eventlog", e->event_log, "Binary boot log");
+  c->add_flag("--allow-sha1", e->allow_sha1, "SHA-1 signatures, banks and logs are judged");
+
+  group = commands.group("ek", "Endorsement keys, offline");
+  auto k = std::make_shared<ek_arguments>();
+  c = commands.command(group, "verify", "Judges an endorsement key certificate",
+                       [k](session& s) { return verify_ek(s, *k); });
+  c->add_option("--cert", k->certificate,
+                "The certificate, perhaps with intermediates: PEM, DER, or as read from NV")
+      ->required();
+  c->add_option("--ca", k->ca, "Folder of the CA certificates that are trusted")->required();
+  c->add_flag("--partial-chain", k->partial_chain, "An intermediate without its root anchors, too");
+}
+
+} // namespace custos::cli
