@@ -6,6 +6,7 @@ import argparse
 import base64
 import json
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -101,6 +102,24 @@ class WholePath(unittest.TestCase):
                                      {"ciphertext": made.json()["ciphertext"],
                                       "context": b64(b"another")}, self.token)
         self.assertNotEqual(other.status, 200)
+
+    def test_a_host_attests_by_hand_as_documented(self):
+        page = pathlib.Path(__file__).parents[2] / "docs" / "attestation-by-hand.md"
+        blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        self.assertGreater(len(blocks), 5)
+        for kind in ("rsa", "ecc"):
+            folder = self.folder / f"by-hand-{kind}"
+            folder.mkdir()
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)], cwd=folder, text=True,
+                env={**self.foreign.env, "NODE": self.urls[0], "CA": str(self.ca), "AK": kind,
+                     "HOST": self.foreign.name, "LOG": str(self.foreign.log)},
+                capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            keys = curl(self.urls[1] + "/.well-known/jwks.json", "--cacert", self.ca).json()
+            claims = JsonWebToken(["ES256"]).decode((folder / "token").read_text().strip(),
+                                                    JsonWebKey.import_key_set(keys))
+            self.assertEqual(claims["sub"], self.foreign.name)
 
     def test_foreign_verifiers_accept_the_token(self):
         answer = curl(self.urls[2] + "/.well-known/jwks.json", "--cacert", self.ca)
