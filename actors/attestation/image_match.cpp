@@ -8,6 +8,8 @@ namespace custos::attestation {
 
 namespace {
 
+constexpr std::uint32_t static_root_pcrs = 0xFF; // 0-7: firmware ends each with a separator
+
 mismatch fail(const char* check, std::uint32_t pcr, std::optional<std::uint32_t> event,
               std::string message) {
   mismatch m;
@@ -105,23 +107,6 @@ std::optional<mismatch> check_replay(const pcr_policy& policy, const quoted_bank
                   std::string(crypto::to_string(quoted.alg)));
 }
 
-/// Check 14 for the PCRs the image uses. Machines with an old shim are common: the byte it logs
-/// beyond what it measured is no part of the data that counts, so nothing is lost by allowing it.
-std::optional<mismatch> check_data(std::uint32_t used, const quoted_bank& quoted,
-                                   const eventlog::parsed_log& log) {
-  for (const auto& e : log.events) {
-    if (e.pcr >= eventlog::pcrs_max || ((used >> e.pcr) & 1U) == 0 ||
-        !eventlog::data_is_hashed(e.type))
-      continue;
-    if (auto measured = eventlog::measured_data(log, e, quoted.alg, {.shim_extra_byte = true});
-        !measured) {
-      mismatch m = fail("event-data", e.pcr, e.index, measured.failure().message);
-      return m;
-    }
-  }
-  return std::nullopt;
-}
-
 } // namespace
 
 result<crypto::hash_alg> bank_of(const base_image& image) {
@@ -135,6 +120,49 @@ std::uint32_t pcrs_of(const base_image& image) {
   return mask;
 }
 
+std::vector<quoted_bank> quoted_banks(const tpm::attest& quote,
+                                      const std::vector<pcr_value>& values) {
+  std::vector<quoted_bank> out;
+  for (const auto& s : quote.selection) {
+    quoted_bank b;
+    b.alg = s.bank;
+    b.mask = s.mask;
+    for (const auto& v : values)
+      if (v.bank == static_cast<std::uint16_t>(s.bank) && v.pcr < eventlog::pcrs_max &&
+          ((s.mask >> v.pcr) & 1U) != 0)
+        b.values[v.pcr] = v.value;
+    out.push_back(b);
+  }
+  return out;
+}
+
+result<void> check_extended(const quoted_bank& bank) {
+  for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr) {
+    if (((bank.mask & static_root_pcrs) >> pcr & 1U) == 0)
+      continue;
+    const auto v = bank.values[pcr];
+    const bool trivial = std::all_of(v.begin(), v.end(), [](auto o) { return o == 0; }) ||
+                         std::all_of(v.begin(), v.end(), [](auto o) { return o == 0xFF; });
+    if (trivial)
+      return fail("pcr-bank", pcr, std::nullopt,
+                  "PCR " + std::to_string(pcr) + " of bank " +
+                      std::string(crypto::to_string(bank.alg)) + " was never extended")
+          .why;
+  }
+  return {};
+}
+
+result<void> check_event_data(std::uint32_t pcrs, crypto::hash_alg bank,
+                              const eventlog::parsed_log& log) {
+  for (const auto& e : log.events) {
+    if (e.pcr >= eventlog::pcrs_max || ((pcrs >> e.pcr) & 1U) == 0 ||
+        !eventlog::data_is_hashed(e.type))
+      continue;
+    CUSTOS_CHECK(eventlog::measured_data(log, e, bank, {.shim_extra_byte = true}));
+  }
+  return {};
+}
+
 std::optional<mismatch> match_image(const base_image& image, const quoted_bank& quoted,
                                     const eventlog::parsed_log& log,
                                     const eventlog::replayed_bank& replayed) {
@@ -144,8 +172,8 @@ std::optional<mismatch> match_image(const base_image& image, const quoted_bank& 
   for (const auto& policy : image.pcrs)
     if (auto m = check_replay(policy, quoted, replayed))
       return m;
-  if (auto m = check_data(pcrs_of(image), quoted, log))
-    return m;
+  if (auto data = check_event_data(pcrs_of(image), quoted.alg, log); !data)
+    return mismatch{std::move(data).failure(), 0};
   std::size_t matched = 0;
   std::optional<mismatch> first;
   for (const auto& policy : image.pcrs) {

@@ -3,6 +3,7 @@
 // PCR that an image judges must be accounted for by it. Pure.
 
 #include "adapters/eventlog/eventlog.hpp"
+#include "adapters/tpm/structures.hpp"
 #include "messages/config.hpp"
 
 #include <optional>
@@ -19,11 +20,26 @@ struct quoted_bank {
   std::array<byte_view, eventlog::pcrs_max> values{};
 };
 
+/// The banks of a quote with the values that its signature covers: only those are ever looked at.
+/// They are views into `values`.
+std::vector<quoted_bank> quoted_banks(const tpm::attest& quote,
+                                      const std::vector<pcr_value>& values);
+
+/// Check 9 for one bank: PCRs 0-7 have been extended. A bank that the firmware never extended can
+/// be made to say anything (CVE-2021-42299). error.check is "pcr-bank", with pcr.
+result<void> check_extended(const quoted_bank& bank);
+
 /// The bank an image's digests are of.
 result<crypto::hash_alg> bank_of(const base_image& image);
 
 /// PCRs the image names, in any form.
 std::uint32_t pcrs_of(const base_image& image);
+
+/// Check 14 for these PCRs: the data that is shown is the data that was measured. Machines with an
+/// old shim are common: the byte it logs beyond what it measured is no part of the data that
+/// counts, so nothing is lost by allowing it. error.check is "event-data", with pcr and event.
+result<void> check_event_data(std::uint32_t pcrs, crypto::hash_alg bank,
+                              const eventlog::parsed_log& log);
 
 /// Nothing if the image matches; else why not (check "event-log-replay", "event-data" or
 /// "base-image", with pcr and event) and how far it matched, to find the nearest.

@@ -1,6 +1,6 @@
 #include "actors/attestation/manual_check.hpp"
 
-#include "adapters/eventlog/event_types.hpp"
+#include "actors/attestation/image_match.hpp"
 
 #include <algorithm>
 
@@ -9,7 +9,6 @@ namespace custos::attestation {
 namespace {
 
 constexpr std::string_view pem_begin = "-----BEGIN ";
-constexpr std::uint32_t static_root_pcrs = 0xFF; // 0-7
 constexpr std::uint32_t ima_pcr = 10;
 
 template <class T>
@@ -90,7 +89,6 @@ private:
     for (const auto& s : quote.selection)
       if (s.bank == crypto::hash_alg::sha1 && !e_.allow_sha1)
         return failed("pcr-selection", "the quote is over the SHA-1 bank, which is not allowed");
-    passed("pcr-selection");
   }
 
   /// Checks 10, 12, 9, 13 and 14.
@@ -103,12 +101,13 @@ private:
       log = *std::move(parsed);
     }
     if (e_.pcrs) {
-      std::vector<pcr_value> quoted;
       for (const auto& v : *e_.pcrs)
         if (is_selected(quote, v))
-          quoted.push_back(v);
-      check_digest(quote, hash, quoted, "pcr-digest", "the PCR values are not those quoted");
-      values_ = std::move(quoted);
+          values_.push_back(v);
+      if (!check_digest(quote, hash, "pcr-digest", "the PCR values are not those quoted")) {
+        skipped("event-log-replay", "the PCR values are not those of the selection");
+        return {};
+      }
     } else {
       skipped("pcr-digest", "no PCR values were given");
     }
@@ -130,15 +129,19 @@ private:
            });
   }
 
-  void check_digest(const tpm::attest& quote, crypto::hash_alg hash,
-                    const std::vector<pcr_value>& values, const char* check, const char* why) {
-    const auto digest = tpm::pcr_composite_digest(hash, quote.selection, values);
-    if (!digest)
+  /// False: the values are not one for each PCR selected, so nothing more can be said of them.
+  bool check_digest(const tpm::attest& quote, crypto::hash_alg hash, const char* check,
+                    const char* why) {
+    const auto digest = tpm::pcr_composite_digest(hash, quote.selection, values_);
+    if (!digest) {
       tell(digest.failure());
-    else if (crypto::equal(*digest, quote.pcr_digest))
+      return false;
+    }
+    if (crypto::equal(*digest, quote.pcr_digest))
       passed(check);
     else
       failed(check, why);
+    return true;
   }
 
   result<void> check_log(const tpm::attest& quote, crypto::hash_alg hash,
@@ -154,11 +157,11 @@ private:
     auto replayed = eventlog::replay(log, banks);
     if (!replayed)
       return about("event log", result<void>(replayed.failure()));
-    if (values_)
+    if (e_.pcrs)
       compare(*replayed);
     else
       replay_is_quoted(quote, hash, *replayed);
-    check_extended(quote, *replayed);
+    check_banks(quote);
     check_data(quote, log);
     return {};
   }
@@ -167,7 +170,7 @@ private:
   /// no boot log can explain is told as such, and is not verified.
   void compare(const eventlog::replayed& replayed) {
     bool ima = false;
-    for (const auto& v : *values_) {
+    for (const auto& v : values_) {
       const auto alg = static_cast<crypto::hash_alg>(v.bank);
       const auto& bank = *replayed.find(alg);
       const auto claimed = bank.value(v.pcr);
@@ -194,47 +197,32 @@ private:
   /// The same where only the log was given: its values are the quoted ones, or they are not.
   void replay_is_quoted(const tpm::attest& quote, crypto::hash_alg hash,
                         const eventlog::replayed& replayed) {
-    std::vector<pcr_value> values;
     for (const auto& s : quote.selection)
       for (std::uint32_t pcr = 0; pcr < tpm::pcrs_max; ++pcr)
         if (((s.mask >> pcr) & 1U) != 0)
-          values.push_back({static_cast<std::uint16_t>(s.bank), pcr,
-                            to_bytes(replayed.find(s.bank)->value(pcr))});
-    check_digest(quote, hash, values, "event-log-replay",
+          values_.push_back({static_cast<std::uint16_t>(s.bank), pcr,
+                             to_bytes(replayed.find(s.bank)->value(pcr))});
+    check_digest(quote, hash, "event-log-replay",
                  "the event log does not lead to the quoted values");
   }
 
-  /// Check 9 (CVE-2021-42299): a bank that the firmware never extended can be made to say anything.
-  void check_extended(const tpm::attest& quote, const eventlog::replayed& replayed) {
-    for (const auto& s : quote.selection)
-      for (std::uint32_t pcr = 0; pcr < tpm::pcrs_max; ++pcr) {
-        if (((s.mask & static_root_pcrs) >> pcr & 1U) == 0)
-          continue;
-        if (((replayed.find(s.bank)->touched >> pcr) & 1U) == 0)
-          return failed("pcr-bank",
-                        "PCR " + std::to_string(pcr) + " of bank " +
-                            std::string(crypto::to_string(s.bank)) + " was never extended",
-                        pcr);
-      }
+  void check_banks(const tpm::attest& quote) {
+    for (const auto& bank : quoted_banks(quote, values_))
+      if (auto extended = check_extended(bank); !extended)
+        return tell(extended.failure());
     passed("pcr-bank");
   }
 
   void check_data(const tpm::attest& quote, const eventlog::parsed_log& log) {
     for (const auto& s : quote.selection)
-      for (const auto& event : log.events) {
-        if (event.pcr >= tpm::pcrs_max || ((s.mask >> event.pcr) & 1U) == 0 ||
-            !eventlog::data_is_hashed(event.type))
-          continue;
-        if (auto data = eventlog::measured_data(log, event, s.bank, {.shim_extra_byte = true});
-            !data)
-          return tell(data.failure());
-      }
+      if (auto data = check_event_data(s.mask, s.bank, log); !data)
+        return tell(data.failure());
     passed("event-data");
   }
 
   const manual_evidence& e_;
   tpm::public_area ak_;
-  std::optional<std::vector<pcr_value>> values_;
+  std::vector<pcr_value> values_; ///< of the selection: shown, or what the log leads to
   std::vector<check_outcome> told_;
 };
 

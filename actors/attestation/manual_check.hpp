@@ -37,8 +37,10 @@ struct check_outcome {
 };
 
 /// Checks 4 to 10 and 12 to 14 of docs/attestation.md that apply to what is given; accepted when
-/// none failed. Errors, with the member as field ("quote"): malformed, too_large, unsupported:
-/// input that cannot be judged at all.
+/// none failed. Of check 9 only what concerns the banks quoted: a quote by hand is often of one
+/// bank of several. Of check 8 nothing, there being no images; "pcr-selection" is told when it
+/// fails. Errors, with the member as field ("quote"): malformed, too_large, unsupported: input that
+/// cannot be judged at all.
 result<std::vector<check_outcome>> check_manually(const manual_evidence& e);
 
 } // namespace custos::attestation

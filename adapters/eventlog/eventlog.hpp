@@ -58,6 +58,8 @@ struct parsed_log {
 
   /// Position in banks, if the log has that bank.
   [[nodiscard]] std::optional<std::size_t> bank_index(crypto::hash_alg alg) const;
+  /// The banks whose digests we can compute, weakest first.
+  [[nodiscard]] std::vector<crypto::hash_alg> known_banks() const;
   /// Empty if the event has no digest of that bank.
   [[nodiscard]] byte_view digest(const event& e, std::size_t bank) const;
   [[nodiscard]] byte_view digest(const event& e, crypto::hash_alg alg) const;

@@ -289,6 +289,15 @@ std::optional<std::size_t> parsed_log::bank_index(crypto::hash_alg alg) const {
   return std::nullopt;
 }
 
+std::vector<crypto::hash_alg> parsed_log::known_banks() const {
+  std::vector<crypto::hash_alg> out;
+  for (const auto alg : {crypto::hash_alg::sha1, crypto::hash_alg::sha256, crypto::hash_alg::sha384,
+                         crypto::hash_alg::sha512})
+    if (bank_index(alg))
+      out.push_back(alg);
+  return out;
+}
+
 byte_view parsed_log::digest(const event& e, std::size_t bank) const {
   const auto slot = e.index * banks.size() + bank;
   if (bank >= banks.size() || slot >= digest_offsets.size() || digest_offsets[slot] == 0)

@@ -35,7 +35,7 @@ result<bytes> read(const std::string& file, std::size_t bytes_max) {
 
 /// What does not read is said to be wrong in that file.
 error in_file(const std::string& file, error e) {
-  e.code = e.code == errc::not_found ? errc::not_found : errc::malformed;
+  e.code = errc::malformed;
   e.field = file;
   return e;
 }
@@ -46,21 +46,12 @@ struct log_arguments {
   std::string file;
 };
 
-std::vector<crypto::hash_alg> banks_of(const eventlog::parsed_log& log) {
-  std::vector<crypto::hash_alg> out;
-  for (const auto alg : {crypto::hash_alg::sha1, crypto::hash_alg::sha256, crypto::hash_alg::sha384,
-                         crypto::hash_alg::sha512})
-    if (log.bank_index(alg))
-      out.push_back(alg);
-  return out;
-}
-
 result<void> replay(session& s, const log_arguments& a) {
   CUSTOS_TRY(const auto raw, read(a.file, log_bytes_max));
   auto log = eventlog::parse(raw);
   if (!log)
     return in_file(a.file, log.failure());
-  auto replayed = eventlog::replay(*log, banks_of(*log));
+  auto replayed = eventlog::replay(*log, log->known_banks());
   if (!replayed)
     return in_file(a.file, replayed.failure());
   bj::object pcrs;
@@ -85,7 +76,7 @@ result<void> show_events(session& s, const log_arguments& a) {
                    {"pcr", e.pcr},
                    {"type", eventlog::type_text(e.type)},
                    {"hint", eventlog::describe(e)}};
-    for (const auto alg : banks_of(*log))
+    for (const auto alg : log->known_banks())
       if (const auto digest = log->digest(e, alg); !digest.empty())
         one[crypto::to_string(alg)] = crypto::hex(digest);
     events.emplace_back(std::move(one));

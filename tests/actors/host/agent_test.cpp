@@ -192,6 +192,18 @@ TEST_F(agent_test, makes_one_attempt_for_all_who_ask_at_once) {
   EXPECT_EQ(nodes->granted, 2U);
 }
 
+TEST_F(agent_test, tells_whoever_waits_that_it_stops) {
+  attest();
+  nodes->hold = true;
+  const auto waiting = post<host_status>(agent, attest_now{});
+  run();
+  ASSERT_FALSE(waiting->has_value());
+  caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+  run();
+  ASSERT_TRUE(waiting->has_value());
+  EXPECT_EQ((*waiting)->failure().code, errc::cancelled);
+}
+
 TEST_F(agent_test, answers_at_once_that_there_is_nothing_to_attest_to) {
   start();
   const auto s = ask<host_status>(agent, attest_now{});

@@ -40,7 +40,7 @@ TEST(MeasuredData, HoldsForEveryEventOfEveryRecordedLog) {
     const auto parsed = parse(log);
     ASSERT_TRUE(parsed);
     for (const auto& e : parsed->events)
-      for (const auto bank : known_banks(*parsed)) {
+      for (const auto bank : parsed->known_banks()) {
         if (e.type == et::no_action || parsed->digest(e, bank).empty())
           continue;
         const auto part = measured_data(*parsed, e, bank, {.shim_extra_byte = true});

@@ -81,14 +81,4 @@ inline expected_pcrs pcrs_of_yaml(const std::string& file) {
   return out;
 }
 
-/// The banks of a log that we can compute.
-inline std::vector<crypto::hash_alg> known_banks(const parsed_log& log) {
-  std::vector<crypto::hash_alg> out;
-  for (const auto alg : {crypto::hash_alg::sha1, crypto::hash_alg::sha256, crypto::hash_alg::sha384,
-                         crypto::hash_alg::sha512})
-    if (log.bank_index(alg))
-      out.push_back(alg);
-  return out;
-}
-
 } // namespace custos::eventlog::test

@@ -46,7 +46,7 @@ TEST(Replay, TheQuotedMachinesLogGivesItsPcrsInThreeBanks) {
   const auto log = read_data(dir + "eventlog.bin");
   const auto parsed = parse(log);
   ASSERT_TRUE(parsed);
-  const auto banks = known_banks(*parsed);
+  const auto banks = parsed->known_banks();
   ASSERT_EQ(banks.size(), 3U);
   const auto values = replay(*parsed, banks);
   ASSERT_TRUE(values);
