@@ -325,7 +325,8 @@ result<attestation_granted> verifier_core::grant(const evidence& e, const config
   claims.ak_name = std::move(found.ak_name);
   claims.reset_count = found.reset_count;
   attestation_granted out;
-  CUSTOS_TRY(out.token, make_token(claims, keys_->token_key, keys_->token_kid));
+  CUSTOS_TRY(out.token, make_token(claims, token_keys_.get(config).signer_at(now),
+                                   config->settings.ear_claims));
   out.expires = claims.expires;
   out.image = claims.image;
   out.image_version = claims.image_version;

@@ -7,6 +7,7 @@
 #include "actors/attestation/ek_trust.hpp"
 #include "actors/attestation/image_match.hpp"
 #include "actors/attestation/ticket.hpp"
+#include "actors/attestation/token_keyring.hpp"
 #include "messages/attestation.hpp"
 #include "messages/config.hpp"
 
@@ -21,8 +22,7 @@ struct verifier_keys {
   crypto::secret_ptr challenge_key;
   crypto::key ak_ca_key;
   crypto::certificate ak_ca_certificate;
-  crypto::key token_key;
-  std::string token_kid;
+  std::shared_ptr<token_keyring_source> token_keys;
   std::string issuer;
 };
 
@@ -43,7 +43,8 @@ struct appraisal {
 /// event-log-malformed; 13 event-log-replay; 14 event-data; 15 base-image.
 class verifier_core {
 public:
-  explicit verifier_core(std::shared_ptr<const verifier_keys> keys) : keys_(std::move(keys)) {}
+  explicit verifier_core(std::shared_ptr<const verifier_keys> keys)
+      : keys_(std::move(keys)), token_keys_(keys_->token_keys) {}
 
   challenge make_challenge(const config_ptr& config, std::int64_t now) const;
   result<attestation_key_issued> issue_attestation_key(const attestation_key_request& request,
@@ -68,6 +69,7 @@ private:
   result<void> check_host(const evidence& e, const crypto::sha256_digest& ek) const;
 
   std::shared_ptr<const verifier_keys> keys_;
+  token_keyring_reader token_keys_;
   trust_index trust_;
   used_tickets used_;
   std::unordered_map<crypto::sha256_digest, known_ak, digest_hash> known_;

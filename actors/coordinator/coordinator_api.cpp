@@ -60,6 +60,7 @@ coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(por
   add_inventory_routes();
   add_endorsement_routes();
   add_settings_and_image_routes();
+  add_token_key_routes();
   add_provider_routes();
   add_provider_trust_routes();
   add_service_routes();

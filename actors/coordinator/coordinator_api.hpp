@@ -84,6 +84,7 @@ private:
   void add_inventory_routes();
   void add_endorsement_routes();
   void add_settings_and_image_routes();
+  void add_token_key_routes();
   void add_provider_routes();
   void add_provider_trust_routes();
   void add_service_routes();

@@ -107,6 +107,7 @@ private:
 };
 
 result<key> generate_p256();
+result<key> generate_p384();
 result<key> generate_rsa(unsigned bits);
 result<key> private_key_from_pkcs8(byte_view der);
 result<key> private_key_from_pem(byte_view pem);
@@ -141,6 +142,8 @@ enum class pss_salt : std::uint8_t { any, digest_size };
 bool rsapss_verify(const key& k, hash_alg alg, byte_view message, byte_view signature,
                    pss_salt salt = pss_salt::any);
 result<bytes> rsassa_sign(const key& k, hash_alg alg, byte_view message);
+/// RSASSA-PSS with a salt of the digest's size (RFC 7518, 3.5).
+result<bytes> rsapss_sign(const key& k, hash_alg alg, byte_view message);
 /// RSAES-OAEP, hash and MGF1 `alg`, with label as given, terminating zero included by the caller.
 result<bytes> rsa_oaep_encrypt(const key& k, hash_alg alg, byte_view label, byte_view plaintext);
 /// ECDH shared secret Z: the x coordinate, field size (NIST SP 800-56A).
@@ -149,10 +152,12 @@ result<secret_bytes> ecdh(const key& own_private, const key& peer_public);
 // ---- text forms ---------------------------------------------------------------------------------
 
 std::string base64url(byte_view data);               ///< no padding (RFC 4648, 5)
+void append_base64url(std::string& out, byte_view data);
 result<bytes> from_base64url(std::string_view text); ///< strict: no padding, no spaces, canonical
 std::string base64(byte_view data);                  ///< with padding (RFC 4648, 4)
 result<bytes> from_base64(std::string_view text);    ///< strict
 std::string hex(byte_view data);                     ///< lower case
+void append_hex(std::string& out, byte_view data);
 result<bytes> from_hex(std::string_view text);       ///< upper or lower case
 
 } // namespace custos::crypto
