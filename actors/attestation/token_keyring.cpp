@@ -77,14 +77,14 @@ void token_keyring::add(const token_key& k, const key_opener& open) {
     return complain(public_key.failure());
   if (!jose::fits(k.algorithm, public_key->type()))
     return complain(make_error(errc::invalid_argument, "the algorithm does not fit the key"));
-  trusted_.push_back({k.name, *public_key, k.algorithm});
-  expires_.push_back(k.expires);
   auto private_key = private_key_of(k, *public_key, open);
   if (!private_key)
     return complain(private_key.failure());
   auto by = make_token_signer(*std::move(private_key), k.algorithm, k.name);
   if (!by)
     return complain(by.failure());
+  trusted_.push_back({k.name, *std::move(public_key), k.algorithm});
+  expires_.push_back(k.expires);
   signers_.push_back({*std::move(by), k.signs_from, std::min(k.signs_until, k.expires)});
 }
 

@@ -33,8 +33,9 @@ using key_opener = std::function<result<crypto::secret_bytes>(const token_key&)>
 /// One state of the keys. Immutable, thread-safe.
 class token_keyring {
 public:
-  /// A key that does not open, or is not the pair of its public key, signs nothing here and is
-  /// trusted all the same; `problems` says which. errc::invalid_argument: `initial` does not sign.
+  /// A key that does not open, or is not the pair of its public key, counts for nothing: only nodes
+  /// can seal one, so nobody who may merely write configuration can have tokens of his own accepted.
+  /// `problems` says which. errc::invalid_argument: `initial` does not sign.
   static result<std::shared_ptr<const token_keyring>> make(const initial_key& initial,
                                                            const object_index<token_key>& keys,
                                                            const key_opener& open);

@@ -325,9 +325,15 @@ result<attestation_granted> verifier_core::grant(const evidence& e, const config
   claims.ak_name = std::move(found.ak_name);
   claims.reset_count = found.reset_count;
   attestation_granted out;
-  CUSTOS_TRY(out.token, make_token(claims, token_keys_.get(config).signer_at(now),
-                                   config->settings.ear_claims));
+  const auto& by = token_keys_.get(config).signer_at(now);
+  CUSTOS_TRY(out.token, make_token(claims, by, config->settings.ear_claims));
   out.expires = claims.expires;
+  if (e.reporting) {
+    claims.audience = reporting_audience;
+    claims.expires = now + config->settings.reporting_token_life_s;
+    claims.id = crypto::base64url(crypto::random_bytes(16));
+    CUSTOS_TRY(out.reporting_token, make_token(claims, by, config->settings.ear_claims));
+  }
   out.image = claims.image;
   out.image_version = claims.image_version;
   return out;

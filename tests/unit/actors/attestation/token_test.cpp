@@ -176,9 +176,10 @@ TEST_F(Token, IsSignedWithAnyAlgorithm) {
     keys = {{"k1", by, alg}};
     EXPECT_TRUE(read(must(make_token(claims, signer(by, "k1", alg))))) << alg;
     for (const auto& [other, its_key] : pairs)
-      if (other != alg)
+      if (other != alg) {
         EXPECT_FALSE(read(must(make_token(claims, signer(its_key, "k1", other)))))
             << other << " where " << alg << " is trusted";
+      }
   }
   EXPECT_FALSE(make_token_signer(key, "ES384", "k1"));
   EXPECT_FALSE(make_token_signer(key, "none", "k1"));
@@ -347,8 +348,9 @@ TEST_F(Token, FindingsThatAreReportedOnlyMakeItAWarningWhichTheGateAccepts) {
     const auto o = payload();
     const auto& submodule = o.at("submods").at("host").as_object();
     for (const auto* const name : {"ear.status", "ear_status"})
-      if (submodule.contains(name))
+      if (submodule.contains(name)) {
         EXPECT_EQ(submodule.at(name).as_string(), "warning");
+      }
     const auto& told = submodule.at("custos").at("audit_findings").as_array();
     ASSERT_EQ(told.size(), 2U);
     EXPECT_EQ(told.at(1).at("message").as_string(), "\"quoted\"\n");
@@ -476,6 +478,31 @@ TEST(Grant, EveryTokenHasItsOwnId) {
         .id;
   };
   EXPECT_NE(id(), id());
+}
+
+TEST(Grant, AReportingTokenWhereOneIsAskedFor) {
+  const scene s(recorded("eventlogs/rhel8-uefi.bin"));
+  s.config->settings.reporting_token_life_s = 600;
+  s.config->settings.ear_claims = ear_spelling::both;
+  verifier_core core(s.keys);
+  auto e = s.good();
+  EXPECT_TRUE(must(core.grant(e, s.config, now)).reporting_token.empty());
+  e = s.good();
+  e.reporting = true;
+  const auto granted = must(core.grant(e, s.config, now));
+  const auto keys = trusted_keys(*s.keys, s.config);
+  const auto opening = must(read_token(granted.token, {keys, s.keys->issuer}, now));
+  EXPECT_FALSE(read_token(granted.reporting_token, {keys, s.keys->issuer}, now))
+      << "the gate never takes it";
+  const auto reporting = must(
+      read_token(granted.reporting_token, {keys, s.keys->issuer, reporting_audience}, now));
+  EXPECT_EQ(reporting.host, opening.host);
+  EXPECT_EQ(reporting.image, opening.image);
+  EXPECT_EQ(reporting.expires, now + 600);
+  EXPECT_EQ(granted.expires, opening.expires);
+  EXPECT_NE(reporting.id, opening.id);
+  const auto claims = bj::parse(must(jose::peek(granted.reporting_token)).payload).as_object();
+  EXPECT_TRUE(claims.contains("ear_verifier_id") && claims.contains("ear.verifier-id"));
 }
 
 TEST(Grant, NoTokenForARefusal) {
