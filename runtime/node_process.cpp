@@ -172,7 +172,9 @@ void node_process::impl::start_services() {
       [s = store](const token_key& key) {
         return s->seals()->open({key.sealed_private_key}, cluster::token_key_use(key.name));
       },
-      [](const std::string& problem) { log_error("token_key.unusable", {{"detail", problem}}); });
+      [](const std::string& problem) {
+        log_error("token_key.unusable", {{"detail", problem}});
+      });
   verifying->token_keys = token_keys;
   verifying->issuer = k.issuer;
   verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads),
@@ -186,7 +188,8 @@ void node_process::impl::make_token_key(token_key_wish wish,
                                         gateway::callback<config_document> done) {
   auto permit = admin_requests.try_enter();
   if (!permit) {
-    auto full = make_error(errc::overloaded, "the service has all the requests in hand that it takes");
+    auto full =
+        make_error(errc::overloaded, "the service has all the requests in hand that it takes");
     full.retry_after_s = 1;
     return done(std::move(full));
   }
@@ -264,9 +267,7 @@ gateway::node_ports node_process::impl::ports() {
   };
   const auto& k = *store->keys();
   p.jwks = [this] { return token_keys->of(config->load()).ring->jwks_at(now()); };
-  p.token_algorithms = [this] {
-    return token_keys->of(config->load()).ring->algorithms_at(now());
-  };
+  p.token_algorithms = [this] { return token_keys->of(config->load()).ring->algorithms_at(now()); };
   p.issuer = k.issuer;
   p.ca_pem = k.ca_certificate.pem();
   p.audit = [this](audit_record record) { caf::anon_send(audit, std::move(record)); };

@@ -1,9 +1,9 @@
 #pragma once
-// Challenges without server state: the ticket carries nonce and expiry under a MAC, so that any node
-// accepts a ticket of any other. The MAC's key changes every hour: it is derived from the cluster's
-// challenge key and the number of the hour (the epoch), so all nodes have it without a word between
-// them. Layout before base64url, version 2: version(1) || epoch(8, big-endian) || expires(8,
-// big-endian, unix seconds) || nonce(32) || HMAC-SHA-256(32).
+// Challenges without server state: the ticket carries nonce and expiry under a MAC, so that any
+// node accepts a ticket of any other. The MAC's key changes every hour: it is derived from the
+// cluster's challenge key and the number of the hour (the epoch), so all nodes have it without a
+// word between them. Layout before base64url, version 2: version(1) || epoch(8, big-endian) ||
+// expires(8, big-endian, unix seconds) || nonce(32) || HMAC-SHA-256(32).
 
 #include "adapters/crypto/crypto.hpp"
 #include "messages/attestation.hpp"

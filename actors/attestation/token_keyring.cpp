@@ -58,9 +58,8 @@ token_keyring::make(const initial_key& initial, const object_index<token_key>& k
   for (auto it = keys.begin(); it != keys.end(); ++it)
     order.push_back(it.shared().get());
   // Last to expire first: those that have not expired are then the front of the list.
-  std::stable_sort(order.begin(), order.end(), [](const token_key* a, const token_key* b) {
-    return a->expires > b->expires;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const token_key* a, const token_key* b) { return a->expires > b->expires; });
   for (const auto* const key : order)
     out->add(*key, open);
   std::stable_sort(out->signers_.begin(), out->signers_.end(),

@@ -34,11 +34,10 @@ using key_opener = std::function<result<crypto::secret_bytes>(const token_key&)>
 class token_keyring {
 public:
   /// A key that does not open, or is not the pair of its public key, counts for nothing: only nodes
-  /// can seal one, so nobody who may merely write configuration can have tokens of his own accepted.
-  /// `problems` says which. errc::invalid_argument: `initial` does not sign.
-  static result<std::shared_ptr<const token_keyring>> make(const initial_key& initial,
-                                                           const object_index<token_key>& keys,
-                                                           const key_opener& open);
+  /// can seal one, so nobody who may merely write configuration can have tokens of his own
+  /// accepted. `problems` says which. errc::invalid_argument: `initial` does not sign.
+  static result<std::shared_ptr<const token_keyring>>
+  make(const initial_key& initial, const object_index<token_key>& keys, const key_opener& open);
 
   /// The key that signs now: of those whose time it is, the one that began last.
   [[nodiscard]] const token_signer& signer_at(std::int64_t now) const;

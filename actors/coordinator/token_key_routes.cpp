@@ -16,8 +16,7 @@ using gateway::routed_request;
 namespace {
 
 constexpr std::size_t body_bytes_max = 64U << 10U;
-const std::string base =
-    "/custos/v1/trust-authority-clusters/{cluster}/attestation/token-keys";
+const std::string base = "/custos/v1/trust-authority-clusters/{cluster}/attestation/token-keys";
 const std::string service = "custos.attestation:TokenKeys";
 
 struct made_key {
@@ -91,8 +90,8 @@ void coordinator_api::add_token_key_routes() {
       "Makes a key on one node and gives it to all: published at once, signing from signs_from",
       [this](routed_request&& r, const http::responder& respond) {
         auto nodes = nodes_of(r);
-        auto wish = json::parse_object(r.request.body.empty() ? "{}" : r.request.body,
-                                       body_bytes_max);
+        auto wish =
+            json::parse_object(r.request.body.empty() ? "{}" : r.request.body, body_bytes_max);
         if (!nodes || !wish)
           return respond(contract_error(nodes ? wish.failure() : nodes.failure()));
         run(r, respond, {service + ".rotate", r.path.at("cluster"), 201},

@@ -65,8 +65,8 @@ struct node_ports {
   std::function<std::string()> jwks; ///< the JWK set document
   /// Algorithms of the keys in it, each once.
   std::function<std::vector<std::string>()> token_algorithms;
-  std::string issuer;                ///< `iss` of our tokens
-  std::string ca_pem;                ///< the cluster CA
+  std::string issuer; ///< `iss` of our tokens
+  std::string ca_pem; ///< the cluster CA
 
   std::function<void(audit_record)> audit;
   std::function<config_ptr()> snapshot;

@@ -94,9 +94,9 @@ struct trusted_key {
   std::string alg; ///< "ES256", "ES384", "RS256" or "PS256": the only one accepted with this key
 };
 
-/// The keys of a JWK set that verify signatures of ours: with a `kid`, a `use` of "sig" or none, and
-/// an `alg` of signature_algorithms that fits. Others are passed over (RFC 7517, 5); a set with none
-/// is an error. errc::malformed, errc::too_large, errc::invalid_argument.
+/// The keys of a JWK set that verify signatures of ours: with a `kid`, a `use` of "sig" or none,
+/// and an `alg` of signature_algorithms that fits. Others are passed over (RFC 7517, 5); a set with
+/// none is an error. errc::malformed, errc::too_large, errc::invalid_argument.
 result<std::vector<trusted_key>> trusted_of_jwks(std::string_view json);
 
 /// A token as it presents itself, nothing verified: for showing to people only.

@@ -73,7 +73,8 @@ result<void> inspect(session& s, const token_arguments& a) {
   CUSTOS_TRY(auto out, shown(a.file, jws));
   out["signature"] = "not judged";
   s.show(out);
-  s.say("The signature was not judged: anybody can write such a token. `custos token verify` does.");
+  s.say(
+      "The signature was not judged: anybody can write such a token. `custos token verify` does.");
   return {};
 }
 
@@ -91,7 +92,8 @@ result<std::string> published_jwks(session& s, const std::string& issuer) {
     return field_error(errc::malformed, issuer, "expected an OpenID configuration");
   // 4.3: otherwise one issuer could speak for another.
   if (*named != issuer)
-    return field_error(errc::malformed, issuer, "the configuration found there is of another issuer");
+    return field_error(errc::malformed, issuer,
+                       "the configuration found there is of another issuer");
   if (!uri->starts_with(scheme))
     return field_error(errc::malformed, issuer, "expected a jwks_uri of https");
   return s.exchange(*uri, "GET", "", "");
@@ -101,9 +103,8 @@ result<std::vector<jose::trusted_key>> keys_for(session& s, const token_argument
   if (a.jwks.empty() && a.issuer.empty())
     return field_error(errc::invalid_argument, "--jwks",
                        "expected --jwks FILE, or --issuer URL with --ca FILE");
-  result<std::string> text =
-      a.jwks.empty() ? published_jwks(s, a.issuer)
-                     : runtime::read_text_file(a.jwks, jose::jwks_bytes_max);
+  result<std::string> text = a.jwks.empty() ? published_jwks(s, a.issuer)
+                                            : runtime::read_text_file(a.jwks, jose::jwks_bytes_max);
   if (!text)
     return text.failure();
   auto keys = jose::trusted_of_jwks(*text);
@@ -215,8 +216,7 @@ void add_key_commands(command_set& commands, CLI::App* group) {
   c = commands.command(group, "forget", "Drops a signing key: its tokens end at once",
                        [kid](session& s) -> result<void> {
                          CUSTOS_TRY(const auto path, collection(s));
-                         CUSTOS_TRY(const auto answer,
-                                    s.ask("DELETE", path + "/" + segment(*kid)));
+                         CUSTOS_TRY(const auto answer, s.ask("DELETE", path + "/" + segment(*kid)));
                          s.show(answer);
                          return {};
                        });

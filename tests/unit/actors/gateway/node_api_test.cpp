@@ -623,8 +623,7 @@ TEST_F(node_api_test, makes_token_keys_and_puts_them_on_record) {
   const std::string path = "/attestation/v1/admin/token-keys";
   services.token_keys.reply = config_document{"kid-1", R"({"algorithm":"ES384"})", 0};
   const auto a = as_administrator(
-      "POST", path,
-      R"({"algorithm":"ES384","signs_from":5,"signs_for_s":6,"verifies_for_s":7})");
+      "POST", path, R"({"algorithm":"ES384","signs_from":5,"signs_for_s":6,"verifies_for_s":7})");
   ASSERT_EQ(a.status, 201U) << a.body;
   EXPECT_EQ(json_of(a).at("kind").as_string(), "token-keys");
   EXPECT_EQ(json_of(a).at("name").as_string(), "kid-1");
@@ -643,8 +642,8 @@ TEST_F(node_api_test, makes_token_keys_and_puts_them_on_record) {
                  "/algorithm", "a number");
   expect_problem(as_administrator("POST", path, R"({"signs_from":-1})"), 400, "invalid-argument",
                  "/signs_from", "before time");
-  expect_problem(as_administrator("POST", path, R"({"private_key":"x"})"), 400,
-                 "invalid-argument", "/private_key", "unknown member");
+  expect_problem(as_administrator("POST", path, R"({"private_key":"x"})"), 400, "invalid-argument",
+                 "/private_key", "unknown member");
   services.token_keys.reply = field_error(errc::invalid_argument, "/algorithm", "expected ...");
   expect_problem(as_administrator("POST", path, "{}"), 400, "invalid-argument", "/algorithm", "");
   EXPECT_EQ(services.audit.back().outcome, "invalid-argument");
