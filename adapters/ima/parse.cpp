@@ -1,43 +1,15 @@
-#include "adapters/ima/ima.hpp"
+#include "adapters/ima/templates.hpp"
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 
 namespace custos::ima {
 
 namespace {
 
-/// How a field of a template is written in the ASCII list.
-enum class field_form : std::uint8_t { digest, text, hex };
-
-constexpr std::size_t fields_max = 5;
-constexpr std::size_t algorithm_chars_max = 32;
-
-struct template_form {
-  std::string_view name;
-  template_kind kind;
-  std::size_t fields;
-  std::array<field_form, fields_max> forms;
-};
-
 using enum field_form;
-constexpr std::array<template_form, 7> templates{{
-    {"ima-ng", template_kind::ima_ng, 2, {digest, text}},
-    {"ima-sig", template_kind::ima_sig, 3, {digest, text, hex}},
-    {"ima-buf", template_kind::ima_buf, 3, {digest, text, hex}},
-    {"ima-modsig", template_kind::ima_modsig, 5, {digest, text, hex, digest, hex}},
-    {"ima-ngv2", template_kind::ima_ngv2, 2, {digest, text}},
-    {"ima-sigv2", template_kind::ima_sigv2, 3, {digest, text, hex}},
-    {"ima", template_kind::ima, 2, {hex, text}},
-}};
-constexpr std::size_t template_chars_max = 10; // "ima-modsig"
 
-const template_form* find_template(std::string_view name) {
-  const auto* const at = std::find_if(templates.begin(), templates.end(),
-                                      [&](const auto& t) { return t.name == name; });
-  return at == templates.end() ? nullptr : at;
-}
+constexpr std::size_t algorithm_chars_max = 32;
 
 /// A list starts with the PCR: two characters, or 32 bits with a small first octet.
 bool looks_ascii(byte_view log) {
@@ -401,37 +373,6 @@ private:
 };
 
 } // namespace
-
-std::string_view to_string(template_kind kind) {
-  for (const auto& t : templates)
-    if (t.kind == kind)
-      return t.name;
-  return "unknown";
-}
-
-std::optional<crypto::hash_alg> entry::hash() const {
-  const auto alg = crypto::hash_alg_of(algorithm);
-  if (!alg || crypto::digest_size(*alg) != digest.size())
-    return std::nullopt;
-  return *alg;
-}
-
-std::string printable(std::string_view path) {
-  constexpr std::size_t chars_max = 200;
-  std::string out(path.substr(0, chars_max));
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return path.size() > chars_max ? out + "..." : out;
-}
-
-error entry_error(const entry& e, errc code, const std::string& what) {
-  auto failure = make_error(code, "IMA log, entry " + std::to_string(e.index) + " at offset " +
-                                      std::to_string(e.offset) + ": " + what);
-  failure.check = "ima-log";
-  failure.pcr = measured_pcr;
-  failure.event = e.index;
-  return failure;
-}
 
 result<parsed_log> parse(byte_view log, const limits& limit, std::uint32_t first) {
   // Offsets are kept in 32 bits, and so are entries' numbers.
