@@ -15,10 +15,6 @@ constexpr std::size_t variable_header_bytes = 32;
 /// UEFI_IMAGE_LOAD_EVENT: location, length and link-time address, then the device path's length.
 constexpr std::size_t image_load_header_bytes = 32;
 
-std::uint16_t u16_at(byte_view data, std::size_t at) {
-  return static_cast<std::uint16_t>(data[at] | data[at + 1] << 8);
-}
-
 std::uint64_t u64_at(byte_view data, std::size_t at) {
   std::uint64_t out = 0;
   for (std::size_t i = 8; i > 0; --i)

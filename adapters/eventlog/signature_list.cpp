@@ -12,11 +12,6 @@ namespace {
 constexpr std::size_t list_header_bytes = 16 + 4 + 4 + 4;
 constexpr std::size_t sha256_bytes = 32;
 
-constexpr efi_guid x509_guid{0xA1, 0x59, 0xC0, 0xA5, 0xE4, 0x94, 0xA7, 0x4A,
-                             0x87, 0xB5, 0xAB, 0x15, 0x5C, 0x2B, 0xF0, 0x72};
-constexpr efi_guid sha256_guid{0x26, 0x16, 0xC4, 0xC1, 0x4C, 0x50, 0x92, 0x40,
-                               0xAC, 0xA9, 0x41, 0xF9, 0x36, 0x93, 0x43, 0x28};
-
 std::size_t u32_at(byte_view data, std::size_t at) {
   return static_cast<std::size_t>(data[at]) | static_cast<std::size_t>(data[at + 1]) << 8 |
          static_cast<std::size_t>(data[at + 2]) << 16 |
@@ -24,9 +19,9 @@ std::size_t u32_at(byte_view data, std::size_t at) {
 }
 
 std::optional<signature_kind> kind_of(byte_view type) {
-  if (std::equal(type.begin(), type.end(), x509_guid.begin()))
+  if (std::equal(type.begin(), type.end(), x509_list_guid.begin()))
     return signature_kind::x509;
-  if (std::equal(type.begin(), type.end(), sha256_guid.begin()))
+  if (std::equal(type.begin(), type.end(), sha256_list_guid.begin()))
     return signature_kind::sha256;
   return std::nullopt;
 }

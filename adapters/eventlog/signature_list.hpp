@@ -19,10 +19,16 @@ inline constexpr std::size_t signatures_max = 16384;
 /// EFI_GUID as stored (mixed-endian).
 using efi_guid = std::array<std::uint8_t, 16>;
 inline constexpr std::size_t owner_bytes = 16;
+/// EFI_CERT_X509_GUID.
+inline constexpr efi_guid x509_list_guid{0xA1, 0x59, 0xC0, 0xA5, 0xE4, 0x94, 0xA7, 0x4A,
+                                         0x87, 0xB5, 0xAB, 0x15, 0x5C, 0x2B, 0xF0, 0x72};
+/// EFI_CERT_SHA256_GUID.
+inline constexpr efi_guid sha256_list_guid{0x26, 0x16, 0xC4, 0xC1, 0x4C, 0x50, 0x92, 0x40,
+                                           0xAC, 0xA9, 0x41, 0xF9, 0x36, 0x93, 0x43, 0x28};
 
 enum class signature_kind : std::uint8_t {
-  x509 = 1, ///< EFI_CERT_X509_GUID: a certificate, DER
-  sha256,   ///< EFI_CERT_SHA256_GUID: the Authenticode hash of an image
+  x509 = 1, ///< a certificate, DER
+  sha256,   ///< the Authenticode hash of an image
 };
 
 /// EFI_SIGNATURE_DATA.
