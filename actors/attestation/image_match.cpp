@@ -1,5 +1,6 @@
 #include "actors/attestation/image_match.hpp"
 
+#include "actors/attestation/separators.hpp"
 #include "adapters/eventlog/event_types.hpp"
 
 #include <algorithm>
@@ -7,8 +8,6 @@
 namespace custos::attestation {
 
 namespace {
-
-constexpr std::uint32_t static_root_pcrs = 0xFF; // 0-7: firmware ends each with a separator
 
 mismatch fail(const char* check, std::uint32_t pcr, std::optional<std::uint32_t> event,
               std::string message) {
@@ -107,6 +106,16 @@ std::optional<mismatch> check_replay(const pcr_policy& policy, const quoted_bank
                   std::string(crypto::to_string(quoted.alg)));
 }
 
+/// PCRs whose separators the image's verdict rests on: not those that it knows by their value alone
+/// and that no event explains.
+std::uint32_t separated_pcrs(const base_image& image, const eventlog::replayed_bank& replayed) {
+  std::uint32_t mask = 0;
+  for (const auto& p : image.pcrs)
+    if (p.form != pcr_form::exact || (replayed.touched >> p.pcr & 1U) != 0)
+      mask |= 1U << p.pcr;
+  return mask;
+}
+
 } // namespace
 
 result<crypto::hash_alg> bank_of(const base_image& image) {
@@ -138,7 +147,7 @@ std::vector<quoted_bank> quoted_banks(const tpm::attest& quote,
 
 result<void> check_extended(const quoted_bank& bank) {
   for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr) {
-    if (((bank.mask & static_root_pcrs) >> pcr & 1U) == 0)
+    if (((bank.mask & firmware_pcrs) >> pcr & 1U) == 0)
       continue;
     const auto v = bank.values[pcr];
     const bool trivial = std::all_of(v.begin(), v.end(), [](auto o) { return o == 0; }) ||
@@ -172,6 +181,8 @@ std::optional<mismatch> match_image(const base_image& image, const quoted_bank& 
   for (const auto& policy : image.pcrs)
     if (auto m = check_replay(policy, quoted, replayed))
       return m;
+  if (auto ended = check_separators(log, quoted.alg, separated_pcrs(image, replayed)); !ended)
+    return mismatch{std::move(ended).failure(), 0};
   if (auto data = check_event_data(pcrs_of(image), quoted.alg, log); !data)
     return mismatch{std::move(data).failure(), 0};
   std::size_t matched = 0;

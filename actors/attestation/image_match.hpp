@@ -41,8 +41,8 @@ std::uint32_t pcrs_of(const base_image& image);
 result<void> check_event_data(std::uint32_t pcrs, crypto::hash_alg bank,
                               const eventlog::parsed_log& log);
 
-/// Nothing if the image matches; else why not (check "event-log-replay", "event-data" or
-/// "base-image", with pcr and event) and how far it matched, to find the nearest.
+/// Nothing if the image matches; else why not (check "event-log-replay", "separator", "event-data"
+/// or "base-image", with pcr and event) and how far it matched, to find the nearest.
 struct mismatch {
   error why;
   std::size_t matched_events = 0;
