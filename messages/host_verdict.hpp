@@ -69,6 +69,10 @@ struct explain_host {
 struct simulate_changes {
   std::vector<config_command> changes;
 };
+/// What is known of a host is to go: its binding was erased.
+struct forget_host {
+  host_id host;
+};
 struct json_document {
   std::string text;
 };

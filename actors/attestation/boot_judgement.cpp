@@ -54,11 +54,10 @@ result<void> check_banks(const eventlog::parsed_log& log, std::span<const quoted
 /// Judges one boot against one image after the other. The facts of Secure Boot are read once.
 class judge {
 public:
-  judge(const boot_evidence& evidence, const boot_policy& policy,
+  judge(const attested_boot& evidence, const boot_policy& policy,
         const attestation_settings& settings, const eventlog::parsed_log& log,
         const eventlog::replayed& replayed)
-      : evidence_(evidence), policy_(policy), settings_(settings), log_(log), replayed_(replayed) {
-  }
+      : evidence_(evidence), policy_(policy), settings_(settings), log_(log), replayed_(replayed) {}
 
   /// Nothing: the image accepts this boot, and `out` says what was found.
   std::optional<mismatch> try_image(const std::shared_ptr<const base_image>& image,
@@ -76,8 +75,8 @@ public:
     boot_judgement found;
     found.image = image;
     if (image->secure_boot)
-      if (auto boot = enforce("secure-boot", check_secure_boot_of(*image, *quoted, *bank, found),
-                              found);
+      if (auto boot =
+              enforce("secure-boot", check_secure_boot_of(*image, *quoted, *bank, found), found);
           !boot)
         return mismatch{std::move(boot).failure(), matched_all};
     if (const auto* const index = policy_.ima_of(*image))
@@ -138,7 +137,7 @@ private:
     return {};
   }
 
-  const boot_evidence& evidence_;
+  const attested_boot& evidence_;
   const boot_policy& policy_;
   const attestation_settings& settings_;
   const eventlog::parsed_log& log_;
@@ -148,7 +147,7 @@ private:
 };
 
 /// The banks to replay: those that some image judges; SHA-1 decides only where it is allowed.
-std::vector<crypto::hash_alg> banks_to_replay(const boot_evidence& evidence,
+std::vector<crypto::hash_alg> banks_to_replay(const attested_boot& evidence,
                                               const boot_policy& policy,
                                               const attestation_settings& settings,
                                               const eventlog::parsed_log& log) {
@@ -194,12 +193,13 @@ result<void> check_selection(const boot_policy& policy, std::span<const quoted_b
   return {}; // no image at all: check 15 says so
 }
 
-result<boot_judgement> judge_boot(const boot_evidence& evidence, const boot_policy& policy,
+result<boot_judgement> judge_boot(const attested_boot& evidence, const boot_policy& policy,
                                   const attestation_settings& settings) {
   eventlog::limits limits;
   limits.log_bytes_max = settings.event_log_bytes_max;
   limits.events_max = settings.events_max;
-  CUSTOS_TRY(const auto log, about("/event_log", eventlog::parse(evidence.event_log, limits))); // 12
+  CUSTOS_TRY(const auto log,
+             about("/event_log", eventlog::parse(evidence.event_log, limits))); // 12
   if (!log.crypto_agile && !settings.allow_sha1)
     return check_error("event-log-malformed", "/event_log",
                        "the event log has the old SHA-1 form, which is not allowed");

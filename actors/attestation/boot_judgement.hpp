@@ -17,7 +17,7 @@
 namespace custos::attestation {
 
 /// All of it vouched for by one quote, or (the logs) judged against what is.
-struct boot_evidence {
+struct attested_boot {
   std::span<const quoted_bank> banks;
   byte_view event_log;
   byte_view ima_log;
@@ -41,7 +41,7 @@ result<void> check_selection(const boot_policy& policy, std::span<const quoted_b
 /// The first image, by name, that demands nothing this boot lacks; else the error is about the one
 /// that matched furthest. Errors name field, check, PCR and event; one of an IMA log that moved is
 /// retryable.
-result<boot_judgement> judge_boot(const boot_evidence& evidence, const boot_policy& policy,
+result<boot_judgement> judge_boot(const attested_boot& evidence, const boot_policy& policy,
                                   const attestation_settings& settings);
 
 /// The PCRs that must be quoted and replayed for an image: those it names, 7 for a demand on Secure

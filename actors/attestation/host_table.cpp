@@ -180,6 +180,13 @@ bool host_table::is_new_evidence(const host_id& host, byte_view sha256) {
   return true;
 }
 
+void host_table::drop_evidence(std::string_view host) {
+  auto& s = of(host);
+  const std::lock_guard guard(s.mutex);
+  if (const auto found = s.hosts.find(host); found != s.hosts.end())
+    found->second.record.evidence_sha256.clear();
+}
+
 void host_table::restore(host_record record) {
   auto& s = of(record.host);
   const std::lock_guard guard(s.mutex);

@@ -53,6 +53,8 @@ public:
   void remember_ima(const host_id& host, ima_state state);
   /// True if this digest of evidence is new for the host: it is to be kept then.
   bool is_new_evidence(const host_id& host, byte_view sha256);
+  /// The host's evidence is not kept (any more).
+  void drop_evidence(std::string_view host);
 
   void restore(host_record record);
   void forget(std::string_view host);

@@ -234,10 +234,9 @@ result<appraisal> verifier_core::run_checks(const evidence& e, const config_ptr&
   const auto& ak = known->identity.ak;
   CUSTOS_TRY(const bool bound, check_host(e.host, known->ek_spki_sha256, ak.name));
   CUSTOS_CHECK(read_transport_key(*known, e.transport_key));
-  CUSTOS_TRY(const auto quote,
-             check_quote(e, known->identity,
-                         quote_binding(ticket.nonce, known->transport_thumbprint),
-                         settings.allow_sha1)); // 4 to 7
+  CUSTOS_TRY(const auto quote, check_quote(e, known->identity,
+                                           quote_binding(ticket.nonce, known->transport_thumbprint),
+                                           settings.allow_sha1)); // 4 to 7
   const auto banks = quoted_banks(quote, e.pcrs);
   CUSTOS_CHECK(check_selection(policy, banks)); // 8
   CUSTOS_CHECK(
@@ -249,7 +248,7 @@ result<appraisal> verifier_core::run_checks(const evidence& e, const config_ptr&
   if (!clock && std::find(settings.audit_only.begin(), settings.audit_only.end(),
                           clock.failure().check) == settings.audit_only.end())
     return clock.failure();
-  boot_evidence boot;
+  attested_boot boot;
   boot.banks = banks;
   boot.event_log = e.event_log;
   boot.ima_log = e.ima_log;
@@ -339,8 +338,7 @@ void verifier_core::take_back(const evidence& e, const error& why, std::int64_t 
 }
 
 result<attestation_granted> verifier_core::issue(const appraisal& found, const evidence& e,
-                                                 const config_ptr& config,
-                                                 std::int64_t now) const {
+                                                 const config_ptr& config, std::int64_t now) const {
   token_claims claims;
   claims.issuer = keys_->issuer;
   claims.host = e.host;
