@@ -6,6 +6,7 @@
 
 #include <boost/json.hpp>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 namespace custos::attestation {
@@ -30,6 +31,8 @@ public:
                      std::set<std::pair<std::int64_t, host_id>> kept)
       : records_self::base(cfg), given_(std::move(given)), config_(given_.config),
         kept_(std::move(kept)) {
+    for (const auto& [at, host] : kept_)
+      kept_at_[host] = at;
     set_default_handler(caf::drop);
     set_exit_handler([this](caf::exit_msg& message) {
       flush();
@@ -82,23 +85,24 @@ private:
       return given_.hosts->drop_evidence(e.host);
     drop_older(e.host);
     kept_.emplace(e.at, e.host);
+    kept_at_[e.host] = e.at;
     batch_bytes_ += document.size();
     batch_.put(key_of(evidence_prefix, e.host), document);
     while (kept_.size() > hosts_max) {
       const auto oldest = kept_.begin()->second;
       batch_.erase(key_of(evidence_prefix, oldest));
-      kept_.erase(kept_.begin());
+      drop_older(oldest);
       given_.hosts->drop_evidence(oldest);
       dirty_.insert(oldest);
     }
   }
 
   void drop_older(const host_id& host) {
-    for (auto it = kept_.begin(); it != kept_.end(); ++it)
-      if (it->second == host) {
-        kept_.erase(it);
-        return;
-      }
+    const auto found = kept_at_.find(host);
+    if (found == kept_at_.end())
+      return;
+    kept_.erase({found->second, host});
+    kept_at_.erase(found);
   }
 
   void forget(const host_id& host) {
@@ -165,6 +169,7 @@ private:
   config_reader config_;
   /// Whose evidence is kept, by when it came.
   std::set<std::pair<std::int64_t, host_id>> kept_;
+  std::unordered_map<host_id, std::int64_t> kept_at_;
   std::set<host_id> dirty_;
   rocksdb::write_batch batch_;
   std::size_t batch_bytes_ = 0;

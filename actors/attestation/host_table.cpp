@@ -81,7 +81,7 @@ std::optional<host_standing> host_table::standing(std::string_view host) const {
   if (found == s.hosts.end())
     return std::nullopt;
   const auto& r = found->second.record;
-  return host_standing{r.ak_name, r.reset_count, r.failed_since};
+  return host_standing{r.ak_name, r.reset_count, r.first_seen_in_boot, r.failed_since};
 }
 
 std::optional<ima_state> host_table::ima_of(std::string_view host) const {
@@ -97,6 +97,17 @@ std::size_t host_table::size() const {
 
 std::int64_t host_table::last_attested() const {
   return last_attested_.load(std::memory_order_relaxed);
+}
+
+std::map<std::string, std::int64_t> host_table::images_last_attested() const {
+  const std::lock_guard guard(images_mutex_);
+  return images_;
+}
+
+void host_table::saw_image(const host_verdict& verdict) {
+  const std::lock_guard guard(images_mutex_);
+  auto& at = images_[verdict.image];
+  at = std::max(at, verdict.at);
 }
 
 host_table::entry* host_table::make(stripe& s, const host_id& host) {
@@ -151,6 +162,7 @@ void host_table::settle(const host_id& host, host_verdict verdict) {
     return; // see_clock refused the host
   auto& r = e->record;
   if (verdict.accepted) {
+    saw_image(verdict);
     r.last_attested = verdict.at;
     r.failed_since = 0;
     last_attested_.store(std::max(last_attested(), verdict.at), std::memory_order_relaxed);
@@ -193,6 +205,8 @@ void host_table::restore(host_record record) {
   if (auto* const e = make(s, record.host); e != nullptr) {
     last_attested_.store(std::max(last_attested(), record.last_attested),
                          std::memory_order_relaxed);
+    if (record.last.accepted)
+      saw_image(record.last);
     e->record = std::move(record);
   }
 }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -28,7 +29,8 @@ inline constexpr std::size_t verdict_lists_max = 8;
 struct host_standing {
   bytes ak_name;
   std::uint32_t reset_count = 0;
-  std::int64_t failed_since = 0; ///< unix seconds; 0: the host is in good standing
+  std::int64_t first_seen_in_boot = 0; ///< unix seconds
+  std::int64_t failed_since = 0;       ///< unix seconds; 0: the host is in good standing
 };
 
 class host_table {
@@ -41,6 +43,8 @@ public:
   [[nodiscard]] std::size_t size() const;
   /// The newest accepted attestation of any host, unix seconds; 0: none.
   [[nodiscard]] std::int64_t last_attested() const;
+  /// The same by image, of those that any known host matched last.
+  [[nodiscard]] std::map<std::string, std::int64_t> images_last_attested() const;
 
   /// Check 11: compares the clock of an authentic quote with the newest one of the same AK and
   /// remembers it, in one step. The counts are obfuscated per key (Part 1, 36.7), so differences
@@ -80,7 +84,11 @@ private:
   /// The host's entry, made if there is room. The stripe is locked by the caller.
   entry* make(stripe& s, const host_id& host);
 
+  void saw_image(const host_verdict& verdict);
+
   mutable std::array<stripe, stripes_count> stripes_;
+  mutable std::mutex images_mutex_;
+  std::map<std::string, std::int64_t> images_;
   std::atomic<std::size_t> size_{0};
   std::atomic<std::int64_t> last_attested_{0};
 };

@@ -333,6 +333,15 @@ result<appraisal> verifier_core::appraise(const evidence& e, const config_ptr& c
   return outcome;
 }
 
+result<bool> verifier_core::check_bound(const host_id& host, const appraisal& found,
+                                        const config_ptr& config) {
+  trust_.update(config);
+  CUSTOS_TRY(const bool bound, check_host(host, found.ek_spki_sha256, found.ak_name));
+  if (!bound)
+    return check_error("host-binding", "/host", "the host was forgotten meanwhile; attest again");
+  return true;
+}
+
 void verifier_core::take_back(const evidence& e, const error& why, std::int64_t now) {
   note(e, {true, true}, why, now);
 }

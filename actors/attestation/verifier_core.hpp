@@ -73,6 +73,8 @@ public:
                                     const config_ptr& config, std::int64_t now) const;
   /// Both, for a host that is bound, or need not be.
   result<attestation_granted> grant(const evidence& e, const config_ptr& config, std::int64_t now);
+  /// Is the host bound to what was found, by now? True, or error.check "host-binding".
+  result<bool> check_bound(const host_id& host, const appraisal& found, const config_ptr& config);
   /// After an appraisal: the host could not be bound, or something else came between.
   void take_back(const evidence& e, const error& why, std::int64_t now);
 

@@ -58,6 +58,28 @@ result<void> check_image(const token_facts& facts, const config_snapshot& config
   return {};
 }
 
+/// Step 3, third half: a token is about one boot, and about what was true when it was made.
+result<void> check_boot(const token_facts& facts, const std::optional<host_sight>& seen) {
+  constexpr std::string_view check = "gate-boot";
+  if (!seen)
+    return {};
+  // Another node may have seen more of the host than this one: only a token that is older than what
+  // was seen here is refused. The count goes on modulo 2^32 (TPM 2.0 Part 1, 36.7).
+  if (seen->ak_name != facts.ak_name) {
+    if (facts.issued > seen->boot_seen)
+      return {};
+    return refusal(errc::token_invalid, check,
+                   "the host attests with another key than the token's; attest again");
+  }
+  if (static_cast<std::int32_t>(seen->reset_count - facts.reset_count) > 0)
+    return refusal(errc::token_invalid, check,
+                   "the host has rebooted since it was attested; attest again");
+  if (seen->failed_since != 0 && facts.issued <= seen->failed_since)
+    return refusal(errc::token_invalid, check,
+                   "the host has failed an attestation since the token was made");
+  return {};
+}
+
 bool named(const std::vector<std::string>& list, const std::string& name) {
   return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
 }
@@ -92,7 +114,8 @@ result<void> check_context_size(const bytes& context) {
 
 } // namespace
 
-gate::gate(token_check check, gate_limits limits) : check_(std::move(check)), limits_(limits) {}
+gate::gate(token_check check, gate_limits limits, host_sight_source sight)
+    : check_(std::move(check)), limits_(limits), sight_(std::move(sight)) {}
 
 std::size_t gate::digest_hash::operator()(const crypto::sha256_digest& d) const {
   // The key is a SHA-256 already: any part of it is as good a hash as can be had.
@@ -231,6 +254,8 @@ result<gate::verdict*> gate::checks_before_access(const key_caller& caller,
   CUSTOS_CHECK(check_binding(caller, *v));
   CUSTOS_CHECK(check_host(v->facts, *config, ek_listed(v->facts.ek_spki_sha256, config)));
   CUSTOS_CHECK(check_image(v->facts, *config));
+  if (sight_)
+    CUSTOS_CHECK(check_boot(v->facts, sight_(v->facts.host)));
   return v;
 }
 
