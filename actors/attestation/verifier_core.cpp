@@ -3,6 +3,7 @@
 #include "actors/attestation/token.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/tpm/make_credential.hpp"
+#include "messages/config_commands.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -17,7 +18,6 @@ constexpr std::size_t credential_secret_bytes = 32;
 constexpr std::int64_t clock_skew_s = 300;
 /// A chain is verified again after this: certificates expire while a snapshot stands.
 constexpr std::int64_t ek_trust_life_s = 60;
-constexpr std::size_t host_bytes_max = 128;
 /// A longer IMA log is judged, but not kept with the evidence.
 constexpr std::size_t kept_ima_log_bytes_max = 1U << 20U;
 
@@ -25,17 +25,6 @@ error check_error(const char* check, const char* field, std::string message) {
   error e = field_error(errc::attestation_failed, field, std::move(message));
   e.check = check;
   return e;
-}
-
-bool good_host(const std::string& host) {
-  if (host.empty() || host.size() > host_bytes_max)
-    return false;
-  return std::all_of(host.begin(), host.end(),
-                     [](char c) {
-                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-                     }) &&
-         host.front() != '.';
 }
 
 /// What parsers and matchers say is about the field of the evidence that they were given.
@@ -105,7 +94,7 @@ challenge verifier_core::make_challenge(const config_ptr& config, std::int64_t n
 result<attestation_key_issued>
 verifier_core::issue_attestation_key(const attestation_key_request& request,
                                      const config_ptr& config, std::int64_t now) {
-  if (!good_host(request.host))
+  if (!is_host_name(request.host))
     return field_error(errc::invalid_argument, "/host",
                        "expected a host id: 1 to 128 of A-Z a-z 0-9 . _ -");
   trust_.update(config);
