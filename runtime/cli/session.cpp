@@ -259,6 +259,7 @@ int run(int argc, const char* const* argv) {
   command_set commands(app.app());
   add_cluster_commands(commands);
   add_inventory_commands(commands);
+  add_host_commands(commands);
   add_trust_commands(commands);
   add_image_commands(commands);
   add_provider_commands(commands);
