@@ -201,9 +201,9 @@ result<void> verifier_core::read_transport_key(known_ak& known, const bytes& spk
 }
 
 const boot_policy& verifier_core::present_policy(const config_ptr& config) {
-  if (policy_of_ != config) {
+  if (!policy_ || !policy_images_.same_as(config->base_images)) {
     policy_ = shared_.policies->of(config);
-    policy_of_ = config;
+    policy_images_ = config->base_images;
   }
   return *policy_;
 }

@@ -113,7 +113,7 @@ private:
 
   std::shared_ptr<const verifier_keys> keys_;
   verifier_shared shared_;
-  config_ptr policy_of_;
+  object_index<base_image> policy_images_; ///< that policy_ was made of
   std::shared_ptr<const boot_policy> policy_;
   trust_index trust_;
   used_tickets used_;
