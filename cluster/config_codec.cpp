@@ -47,6 +47,10 @@ result<config_object> read_members(object_kind kind, std::string_view name, json
     return named(detail::read_principal(o), name);
   case object_kind::host:
     return named(detail::read_host(o), name);
+  case object_kind::token_key:
+    return named(detail::read_token_key(o), name);
+  case object_kind::denial:
+    return named(detail::read_denial(o), name);
   }
   return field_error(errc::invalid_argument, "kind", "expected a kind of configuration object");
 }
@@ -66,7 +70,7 @@ object_kind kind_of(const config_object& object) {
   constexpr std::array<object_kind, std::variant_size_v<config_object>> kinds{
       object_kind::tpm_ca,   object_kind::endorsement_key, object_kind::base_image,
       object_kind::settings, object_kind::key_provider,    object_kind::principal,
-      object_kind::host};
+      object_kind::host,     object_kind::token_key,       object_kind::denial};
   return kinds.at(object.index());
 }
 

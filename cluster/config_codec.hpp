@@ -19,7 +19,7 @@
 namespace custos::cluster {
 
 /// Largest document of one object.
-inline constexpr std::size_t config_document_bytes_max = 4U << 20U;
+inline constexpr std::size_t config_document_bytes_max = 8U << 20U;
 inline constexpr std::size_t certificates_per_object_max = 32;
 inline constexpr std::size_t values_per_pcr_max = 1024;
 inline constexpr std::size_t events_per_pcr_max = 16384;
@@ -32,7 +32,7 @@ inline constexpr std::string_view settings_name = "settings";
 
 /// A typed object; the kind follows from the alternative.
 using config_object = std::variant<tpm_ca, endorsement_key, base_image, attestation_settings,
-                                   key_provider, principal, host_binding>;
+                                   key_provider, principal, host_binding, token_key, denial>;
 
 object_kind kind_of(const config_object& object);
 

@@ -11,6 +11,8 @@ using fields = std::vector<field_description>;
 const fields& tpm_ca_fields() {
   static const fields list{
       {"/certificates", "array of 1-32 PEM certificates, each a CA certificate", true},
+      {"/profile", "\"tcg\" (default) or \"relaxed\": EK certificates without SAN or EKU", false},
+      {"/crls", "array of up to 32 PEM X509 CRLs", false},
   };
   return list;
 }
@@ -35,6 +37,16 @@ const fields& settings_fields() {
       {"/evidence_bytes_max", "integer, 65536-16777216, default 4194304", false},
       {"/event_log_bytes_max", "integer, 16384 to evidence_bytes_max, default 2097152", false},
       {"/events_max", "integer, 16-65536, default 16384", false},
+      {"/ek_certificate_dates", "\"enforced\" (default), \"ek_may_expire\" or \"any_may_expire\"",
+       false},
+      {"/require_crls", "true or false, default false", false},
+      {"/allow_sha1_certificates", "true or false, default false", false},
+      {"/require_safe_clock", "true or false, default false", false},
+      {"/ima_log_bytes_max", "integer, 16384-16777216, default 4194304", false},
+      {"/reporting_token_life_s", "integer, 60-604800, default 3600", false},
+      {"/evidence_hosts_max", "integer, 0-262144, default 10000", false},
+      {"/ear_claims", "\"dotted\" (default), \"underscored\" or \"both\"", false},
+      {"/audit_only", "array of \"clock\", \"secure-boot\", \"ima-log\"", false},
   };
   return list;
 }
@@ -51,6 +63,16 @@ const fields& base_image_fields() {
       {"/pcrs/*/events/*/type", "integer, the TCG event type", true},
       {"/pcrs/*/events/*/digest", "hex digest of the bank", true},
       {"/pcrs/*/events/*/hint", "string, up to 512 bytes", false},
+      {"/secure_boot", "object; leaving it out demands nothing", false},
+      {"/secure_boot/enabled", "true or false", true},
+      {"/secure_boot/authorities", "array of SHA-256 hex digests of accepted authorities", false},
+      {"/secure_boot/revoked", "array of SHA-256 image hashes that dbx must hold", false},
+      {"/ima", "object; leaving it out demands no IMA log", false},
+      {"/ima/files", "array of up to 65536 {path, digests}", false},
+      {"/ima/buffers", "array of {path, digests}, the path being the buffer's name", false},
+      {"/ima/signers", "array of up to 64 PEM public keys", false},
+      {"/ima/ignored", "array of up to 1024 absolute path prefixes", false},
+      {"/audit_only", "true or false, default false", false},
   };
   return list;
 }
@@ -86,6 +108,32 @@ const fields& host_fields() {
   static const fields list{
       {"/ek_spki_sha256", "64 hex digits", true},
       {"/quarantined", "true or false, default false", false},
+      {"/ak_name", "hex, the Name of the attestation key", false},
+  };
+  return list;
+}
+
+const fields& token_key_fields() {
+  static const fields list{
+      {"/algorithm", "\"ES256\", \"ES384\", \"PS256\" or \"RS256\"", true},
+      {"/public_key", "PEM public key", true},
+      {"/sealed_private_key", "base64url, sealed by a node of the cluster", true},
+      {"/signs_from", "integer, unix seconds", true},
+      {"/signs_until", "integer, unix seconds, not before signs_from", true},
+      {"/expires", "integer, unix seconds, not before signs_until", true},
+  };
+  return list;
+}
+
+const fields& denial_fields() {
+  static const fields list{
+      {"/manufacturer", "string, TPMManufacturer, up to 64 bytes; at least one member", false},
+      {"/model", "string, TPMModel, up to 64 bytes", false},
+      {"/firmware", "string, TPMVersion, up to 64 bytes", false},
+      {"/serial", "lower-case hex, serial number of the EK certificate", false},
+      {"/ek_spki_sha256", "64 hex digits", false},
+      {"/ak_name", "hex, the Name of an attestation key", false},
+      {"/reason", "string, up to 512 bytes", false},
   };
   return list;
 }
@@ -108,6 +156,10 @@ const std::vector<field_description>& fields_of(object_kind kind) {
     return principal_fields();
   case object_kind::host:
     return host_fields();
+  case object_kind::token_key:
+    return token_key_fields();
+  case object_kind::denial:
+    return denial_fields();
   }
   static const fields none;
   return none;

@@ -1,4 +1,3 @@
-#include "adapters/crypto/x509.hpp"
 #include "cluster/config_codec_detail.hpp"
 #include "cluster/sealing.hpp"
 
@@ -6,8 +5,6 @@
 #include <set>
 
 namespace custos::cluster::detail {
-
-namespace {
 
 using crypto::certificate;
 
@@ -19,7 +16,6 @@ error bad(const std::string& path, std::string_view expected) {
   return field_error(errc::invalid_argument, path, "expected " + std::string(expected));
 }
 
-/// Exactly one certificate in PEM.
 result<certificate> read_certificate(const std::string& pem, const std::string& path) {
   auto all = crypto::certificates_from_pem(as_bytes(pem), certificates_per_object_max);
   if (!all)
@@ -49,79 +45,22 @@ result<bytes> read_digest(json::object& o, std::string_view name, std::size_t si
   return digest;
 }
 
-} // namespace
-
-result<tpm_ca> read_tpm_ca(json::object& o) {
-  tpm_ca out;
-  CUSTOS_TRY(const auto pems, o.array("certificates", certificates_per_object_max));
-  if (pems.empty())
-    return bad("/certificates", "at least one PEM certificate");
-  std::set<bytes> seen;
-  for (std::size_t i = 0; i < pems.size(); ++i) {
-    const auto path = at("/certificates", i);
-    CUSTOS_TRY(const auto pem, pems[i].as_string(pem_bytes_max));
-    CUSTOS_TRY(const auto cert, read_certificate(pem, path));
-    if (!cert.is_ca())
-      return bad(path, "a CA certificate (basicConstraints CA:TRUE)");
-    if (!seen.insert(cert.der()).second)
-      return bad(path, "each certificate once");
-    out.certificates.push_back(cert.der());
-  }
-  return out;
+result<bytes> optional_digest(json::object& o, std::string_view name, std::size_t size) {
+  if (!o.has(name))
+    return bytes();
+  return read_digest(o, name, size);
 }
 
-result<endorsement_key> read_endorsement_key(json::object& o) {
-  endorsement_key out;
-  CUSTOS_TRY(const auto public_key, o.optional_string("public_key", pem_bytes_max));
-  CUSTOS_TRY(const auto cert_pem, o.optional_string("certificate", pem_bytes_max));
-  const bool digest = o.has("spki_sha256");
-  if ((public_key ? 1 : 0) + (cert_pem ? 1 : 0) + (digest ? 1 : 0) != 1)
-    return bad("", "exactly one of public_key, certificate and spki_sha256");
-  if (digest) {
-    CUSTOS_TRY(out.spki_sha256, read_digest(o, "spki_sha256", 32));
+result<sealed_secret> read_sealed(json::object& o, std::string_view name) {
+  CUSTOS_TRY(auto given, o.optional_base64url(name, sealed_bytes_max));
+  sealed_secret out;
+  if (!given)
     return out;
-  }
-  crypto::key key;
-  if (public_key) {
-    auto read = crypto::public_key_from_pem(as_bytes(*public_key));
-    if (!read)
-      return bad("/public_key", "a PEM public key, RSA or ECC: " + read.failure().message);
-    key = *read;
-    out.public_key = key.spki_der();
-  } else {
-    CUSTOS_TRY(const auto cert, read_certificate(*cert_pem, "/certificate"));
-    key = cert.public_key();
-    if (key.type() == crypto::key_type::other)
-      return bad("/certificate", "a certificate of an RSA, P-256 or P-384 key");
-    out.certificate = cert.der();
-  }
-  const auto hash = crypto::sha256(key.spki_der());
-  out.spki_sha256.assign(hash.begin(), hash.end());
+  out.sealed = std::move(*given);
+  constexpr std::size_t overhead = 1 + 12 + 16; // version, nonce, tag
+  if (out.sealed.size() <= overhead || out.sealed.front() != sealed_version)
+    return bad("/" + std::string(name), "a value sealed by a node of this cluster");
   return out;
-}
-
-result<attestation_settings> read_settings(json::object& o) {
-  attestation_settings s;
-  CUSTOS_TRY(s.require_endorsement_keys,
-             flag(o, "require_endorsement_keys", s.require_endorsement_keys));
-  CUSTOS_TRY(s.require_certificate_validation,
-             flag(o, "require_certificate_validation", s.require_certificate_validation));
-  CUSTOS_TRY(s.allow_sha1, flag(o, "allow_sha1", s.allow_sha1));
-  CUSTOS_TRY(s.challenge_life_s, bounded(o, "challenge_life_s", challenge_life_s_min,
-                                         challenge_life_s_max, s.challenge_life_s));
-  CUSTOS_TRY(s.token_life_s,
-             bounded(o, "token_life_s", token_life_s_min, token_life_s_max, s.token_life_s));
-  CUSTOS_TRY(s.ak_certificate_life_s, bounded(o, "ak_certificate_life_s", ak_certificate_life_s_min,
-                                              ak_certificate_life_s_max, s.ak_certificate_life_s));
-  CUSTOS_TRY(s.evidence_bytes_max, bounded(o, "evidence_bytes_max", evidence_bytes_least,
-                                           evidence_bytes_most, s.evidence_bytes_max));
-  CUSTOS_TRY(s.event_log_bytes_max, bounded(o, "event_log_bytes_max", event_log_bytes_least,
-                                            evidence_bytes_most, s.event_log_bytes_max));
-  CUSTOS_TRY(s.events_max, bounded(o, "events_max", events_least, events_most, s.events_max));
-  if (s.event_log_bytes_max > s.evidence_bytes_max)
-    return bad("/event_log_bytes_max", "at most evidence_bytes_max: the log is part of the "
-                                       "evidence");
-  return s;
 }
 
 result<principal> read_principal(json::object& o) {
@@ -140,106 +79,13 @@ result<host_binding> read_host(json::object& o) {
   host_binding out;
   CUSTOS_TRY(out.ek_spki_sha256, read_digest(o, "ek_spki_sha256", 32));
   CUSTOS_TRY(out.quarantined, flag(o, "quarantined", false));
-  return out;
-}
-
-// ---- base images --------------------------------------------------------------------------------
-
-namespace {
-
-result<pcr_form> read_form(json::object& o) {
-  CUSTOS_TRY(const auto text, o.string("form", 16));
-  if (text == "exact")
-    return pcr_form::exact;
-  if (text == "ordered")
-    return pcr_form::ordered;
-  if (text == "set")
-    return pcr_form::set;
-  if (text == "ignored")
-    return pcr_form::ignored;
-  return bad(o.path() + "/form", R"("exact", "ordered", "set" or "ignored")");
-}
-
-result<std::vector<bytes>> read_values(json::object& o, std::size_t digest_bytes) {
-  CUSTOS_TRY(const auto texts, o.array("values", values_per_pcr_max));
-  if (texts.empty())
-    return bad(o.path() + "/values", "at least one digest");
-  std::vector<bytes> out;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    CUSTOS_TRY(const auto text, texts[i].as_string(2 * digest_bytes));
-    auto digest = crypto::from_hex(text);
-    if (!digest || digest->size() != digest_bytes)
-      return bad(at(o.path() + "/values", i), std::to_string(2 * digest_bytes) + " hex digits");
-    out.push_back(std::move(*digest));
+  if (o.has("ak_name")) {
+    CUSTOS_TRY(out.ak_name, o.hex("ak_name", ak_name_bytes_max));
   }
   return out;
 }
 
-result<std::vector<image_event>> read_events(json::object& o, std::size_t digest_bytes) {
-  CUSTOS_TRY(const auto items, o.array("events", events_per_pcr_max));
-  std::vector<image_event> out;
-  for (const auto& item : items) {
-    CUSTOS_TRY(auto e, item.as_object());
-    image_event event;
-    CUSTOS_TRY(const auto type, e.integer("type", 0, 0xFFFFFFFFLL));
-    event.type = static_cast<std::uint32_t>(type);
-    CUSTOS_TRY(event.digest, read_digest(e, "digest", digest_bytes));
-    CUSTOS_TRY(auto hint, e.optional_string("hint", hint_bytes_max));
-    event.hint = std::move(hint).value_or("");
-    CUSTOS_CHECK(e.finish());
-    out.push_back(std::move(event));
-  }
-  return out;
-}
-
-/// Members of another form are refused by finish(): what is not judged must not look as if it were.
-result<pcr_policy> read_policy(json::object& o, std::size_t digest_bytes) {
-  pcr_policy out;
-  CUSTOS_TRY(const auto pcr, o.integer("pcr", 0, pcrs_in_tpm - 1));
-  // 16 (debug) and 23 (application) can be reset by anybody: they prove nothing.
-  if (pcr == 16 || pcr == 23)
-    return bad(o.path() + "/pcr", "a PCR other than 16 and 23, which software can reset");
-  out.pcr = static_cast<std::uint32_t>(pcr);
-  CUSTOS_TRY(out.form, read_form(o));
-  if (out.form == pcr_form::exact) {
-    CUSTOS_TRY(out.values, read_values(o, digest_bytes));
-  } else if (out.form != pcr_form::ignored) {
-    CUSTOS_TRY(out.events, read_events(o, digest_bytes));
-  }
-  CUSTOS_CHECK(o.finish());
-  return out;
-}
-
-} // namespace
-
-result<base_image> read_base_image(json::object& o) {
-  base_image out;
-  CUSTOS_TRY(out.version, o.string("version", version_bytes_max));
-  if (out.version.empty())
-    return bad("/version", "a version that is not empty");
-  CUSTOS_TRY(auto bank, o.optional_string("bank", 16));
-  out.bank = std::move(bank).value_or(out.bank);
-  const auto alg = crypto::hash_alg_of(out.bank);
-  if (!alg || *alg == crypto::hash_alg::sha1)
-    return bad("/bank", R"("sha256", "sha384" or "sha512")");
-  CUSTOS_TRY(const auto items, o.array("pcrs", static_cast<std::size_t>(pcrs_in_tpm)));
-  bool judges = false;
-  std::set<std::uint32_t> seen;
-  for (const auto& item : items) {
-    CUSTOS_TRY(auto p, item.as_object());
-    CUSTOS_TRY(auto policy, read_policy(p, crypto::digest_size(*alg)));
-    if (!seen.insert(policy.pcr).second)
-      return bad(p.path() + "/pcr", "each PCR once");
-    judges = judges || policy.form != pcr_form::ignored;
-    out.pcrs.push_back(std::move(policy));
-  }
-  if (!judges)
-    return bad("/pcrs", "at least one PCR that is not ignored: an image that judges nothing would "
-                        "accept everything");
-  return out;
-}
-
-// ---- key providers ------------------------------------------------------------------------------
+// ---- key providers -----------------------------------------------------------------------------
 
 namespace {
 
@@ -282,19 +128,6 @@ result<std::vector<key_server>> read_servers(json::object& o) {
     CUSTOS_CHECK(s.finish());
     out.push_back(std::move(server));
   }
-  return out;
-}
-
-/// The form only: whether it opens is known where it is used.
-result<sealed_secret> read_sealed(json::object& o, std::string_view name) {
-  CUSTOS_TRY(auto given, o.optional_base64url(name, sealed_bytes_max));
-  sealed_secret out;
-  if (!given)
-    return out;
-  out.sealed = std::move(*given);
-  constexpr std::size_t overhead = 1 + 12 + 16; // version, nonce, tag
-  if (out.sealed.size() <= overhead || out.sealed.front() != sealed_version)
-    return bad("/" + std::string(name), "a value sealed by a node of this cluster");
   return out;
 }
 

@@ -13,7 +13,7 @@ std::size_t index_of(object_kind kind) {
 }
 
 bool is_kind(object_kind kind) {
-  return kind >= object_kind::tpm_ca && kind <= object_kind::host;
+  return kind >= object_kind::tpm_ca && kind <= last_object_kind;
 }
 
 bool is_shared(object_kind kind) {
@@ -98,11 +98,18 @@ const remembered_operation* config_state::remembered(std::string_view operation_
 /// no escapes, so that putting them together gives the canonical JSON (RFC 8785) of the whole.
 std::string config_state::fingerprint_after(const planned_change* change) const {
   // Kinds by name, as the canonical form sorts them.
-  constexpr std::array sorted{object_kind::base_image,   object_kind::endorsement_key,
-                              object_kind::key_provider, object_kind::principal,
-                              object_kind::settings,     object_kind::tpm_ca};
+  constexpr std::array sorted{object_kind::base_image,      object_kind::denial,
+                              object_kind::endorsement_key, object_kind::key_provider,
+                              object_kind::principal,       object_kind::settings,
+                              object_kind::token_key,       object_kind::tpm_ca};
   std::string text = "{";
   for (const auto kind : sorted) {
+    // Kinds that came after 0.1 count only where there are any: what was stored before keeps its
+    // fingerprint.
+    const bool later = kind == object_kind::denial || kind == object_kind::token_key;
+    if (later && all(kind).empty() &&
+        (change == nullptr || change->kind != kind || !change->object))
+      continue;
     text.append(text.size() > 1 ? ",\"" : "\"").append(to_string(kind)).append("\":{");
     const bool changes = change != nullptr && change->writes && change->kind == kind;
     bool pending = changes && change->object != nullptr;
@@ -139,21 +146,36 @@ result<void> config_state::keeps_an_administrator(const planned_change& change) 
                                                    "first");
 }
 
+/// Host and endorsement key are bound once, in both directions.
+result<void> config_state::check_binding(const config_command& command,
+                                         const stored_object& binding) const {
+  const auto* const before = find(command.kind, command.name);
+  if (before != nullptr && bound_key(*before) != bound_key(binding))
+    return field_error(errc::forbidden, "/ek_spki_sha256",
+                       "host " + command.name +
+                           " is bound to another endorsement key: erase the host first if it has "
+                           "a new TPM");
+  const auto owner = bound_keys_.find(bound_key(binding));
+  if (owner != bound_keys_.end() && owner->second != command.name)
+    return field_error(errc::forbidden, "/ek_spki_sha256",
+                       "the endorsement key is bound to host " + owner->second +
+                           ": erase that host first if the TPM has moved");
+  return {};
+}
+
 result<planned_change> config_state::plan_put(const config_command& command) const {
   CUSTOS_TRY(auto value, read_object(command.kind, command.name, command.document));
   planned_change out;
   out.object = make_object(std::move(value));
   const auto* const before = find(command.kind, command.name);
-  if (before != nullptr && command.kind == object_kind::host &&
-      bound_key(*before) != bound_key(*out.object))
-    return field_error(errc::forbidden, "/ek_spki_sha256",
-                       "host " + command.name +
-                           " is bound to another endorsement key: erase the host first if it has "
-                           "a new TPM");
+  if (command.kind == object_kind::host)
+    CUSTOS_CHECK(check_binding(command, *out.object));
   if (before != nullptr && command.action == config_action::create)
     return make_error(errc::already_exists,
                       described(command.kind, command.name) + " exists already");
-  const auto limit = command.kind == object_kind::host ? hosts_max : objects_per_kind_max;
+  const bool per_machine =
+      command.kind == object_kind::host || command.kind == object_kind::endorsement_key;
+  const auto limit = per_machine ? hosts_max : objects_per_kind_max;
   if (before == nullptr && all(command.kind).size() >= limit)
     return make_error(errc::too_large, "expected at most " + std::to_string(limit) +
                                            " objects of " + std::string(to_string(command.kind)));
@@ -223,6 +245,7 @@ void config_state::commit(const planned_change& change) {
     slot->insert_or_assign(change.name, change.object);
   else
     slot->erase(change.name);
+  show(change.kind, change.name, change.object);
   revision_ = change.outcome.revision;
   fingerprint_ = change.outcome.fingerprint;
 }
@@ -236,25 +259,49 @@ result<transition> config_state::apply(const config_command& command) const {
 
 namespace {
 
-template <class T>
-void copy_objects(const object_map& from, std::map<std::string, T, std::less<>>& to) {
-  for (const auto& [name, object] : from)
-    to.emplace_hint(to.end(), name, std::get<T>(object->value));
+/// Shows one object in the index of its kind: the very object, not a copy.
+template <class T, class Index>
+void show_in(Index& index, const std::string& name, const object_ptr& object) {
+  if (object)
+    index.set(name, std::shared_ptr<const T>(object, &std::get<T>(object->value)));
+  else
+    index.erase(name);
 }
 
 } // namespace
 
+void config_state::show(object_kind kind, const std::string& name, const object_ptr& object) {
+  switch (kind) {
+  case object_kind::tpm_ca:
+    return show_in<tpm_ca>(view_.tpm_cas, name, object);
+  case object_kind::endorsement_key:
+    return show_in<endorsement_key>(view_.endorsement_keys, name, object);
+  case object_kind::base_image:
+    return show_in<base_image>(view_.base_images, name, object);
+  case object_kind::settings:
+    view_.settings = std::get<attestation_settings>(object->value);
+    return;
+  case object_kind::key_provider:
+    return show_in<key_provider>(view_.key_providers, name, object);
+  case object_kind::principal:
+    return show_in<principal>(view_.principals, name, object);
+  case object_kind::token_key:
+    return show_in<token_key>(view_.token_keys, name, object);
+  case object_kind::denial:
+    return show_in<denial>(view_.denials, name, object);
+  case object_kind::host:
+    if (const auto before = view_.hosts.find(name); before != view_.hosts.end())
+      bound_keys_.erase((*before).second.ek_spki_sha256);
+    if (object)
+      bound_keys_[bound_key(*object)] = name;
+    return show_in<host_binding>(view_.hosts, name, object);
+  }
+}
+
 config_ptr config_state::snapshot() const {
-  auto out = std::make_shared<config_snapshot>();
+  auto out = std::make_shared<config_snapshot>(view_);
   out->revision = revision_;
   out->fingerprint = fingerprint_;
-  out->settings = std::get<attestation_settings>(find(object_kind::settings, settings_name)->value);
-  copy_objects(all(object_kind::tpm_ca), out->tpm_cas);
-  copy_objects(all(object_kind::endorsement_key), out->endorsement_keys);
-  copy_objects(all(object_kind::base_image), out->base_images);
-  copy_objects(all(object_kind::key_provider), out->key_providers);
-  copy_objects(all(object_kind::principal), out->principals);
-  copy_objects(all(object_kind::host), out->hosts);
   return out;
 }
 
@@ -286,6 +333,9 @@ result<config_state> config_state_loader::finish(std::uint64_t revision,
                                                  std::string_view fingerprint) {
   if (objects_.at(index_of(object_kind::settings)).empty())
     return make_error(errc::corrupted, "stored configuration: there are no settings");
+  for (std::size_t i = 0; i < object_kinds; ++i)
+    for (const auto& [name, object] : objects_.at(i))
+      state_.show(static_cast<object_kind>(i + 1), name, object);
   for (std::size_t i = 0; i < object_kinds; ++i)
     state_.objects_.at(i) = std::make_shared<object_map>(std::move(objects_.at(i)));
   state_.revision_ = revision;

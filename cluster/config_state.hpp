@@ -19,9 +19,9 @@
 
 namespace custos::cluster {
 
-inline constexpr std::size_t object_kinds = 7;
-/// Objects of one kind; hosts have their own limit.
-inline constexpr std::size_t objects_per_kind_max = 8192;
+inline constexpr std::size_t object_kinds = static_cast<std::size_t>(last_object_kind);
+/// Objects of one kind; those there is one of for every machine have their own limit.
+inline constexpr std::size_t objects_per_kind_max = 16384;
 inline constexpr std::size_t hosts_max = 262144;
 /// How many operation ids are remembered, the oldest forgotten first.
 inline constexpr std::size_t operations_remembered_max = 1024;
@@ -84,7 +84,7 @@ public:
   /// Both, on a copy: the state machine as a function.
   [[nodiscard]] result<transition> apply(const config_command& command) const;
 
-  /// A complete snapshot for the services.
+  /// A complete snapshot for the services; it shares its objects with the state.
   [[nodiscard]] config_ptr snapshot() const;
 
 private:
@@ -98,9 +98,17 @@ private:
   [[nodiscard]] const remembered_operation* remembered(std::string_view operation_id) const;
   [[nodiscard]] std::string fingerprint_after(const planned_change* change) const;
 
+  void show(object_kind kind, const std::string& name, const object_ptr& object);
+  [[nodiscard]] result<void> check_binding(const config_command& command,
+                                           const stored_object& binding) const;
+
   std::uint64_t revision_ = 0;
   std::string fingerprint_;
   object_maps objects_;
+  /// The same objects as services see them, kept in step.
+  config_snapshot view_;
+  /// Which host an endorsement key is bound to, by the key's digest.
+  std::map<bytes, std::string> bound_keys_;
   std::deque<std::shared_ptr<const remembered_operation>> operations_;
 };
 

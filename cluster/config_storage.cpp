@@ -124,7 +124,7 @@ void add_changes(rocksdb::write_batch& batch, const config_state& before,
 
 void add_everything(rocksdb::write_batch& batch, const config_state& state) {
   put_head(batch, state.revision(), state.fingerprint());
-  for (auto kind = object_kind::tpm_ca; kind <= object_kind::host;
+  for (auto kind = object_kind::tpm_ca; kind <= last_object_kind;
        kind = static_cast<object_kind>(static_cast<unsigned>(kind) + 1))
     for (const auto& [name, object] : state.all(kind))
       batch.put(object_key(kind, name), object->document);

@@ -257,7 +257,7 @@ bytes object_octets(object_kind kind, const std::string& name, const std::string
 crypto::secret_bytes configuration_octets(const config_state& state) {
   const auto revision = std::to_string(state.revision());
   std::vector<bytes> objects;
-  for (auto kind = object_kind::tpm_ca; kind <= object_kind::host;
+  for (auto kind = object_kind::tpm_ca; kind <= last_object_kind;
        kind = static_cast<object_kind>(static_cast<unsigned>(kind) + 1))
     for (const auto& [name, object] : state.all(kind))
       objects.push_back(object_octets(kind, name, object->document));

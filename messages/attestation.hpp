@@ -53,6 +53,9 @@ struct evidence {
   std::vector<pcr_value> pcrs;
   bytes event_log;     ///< TCG binary log
   bytes transport_key; ///< SubjectPublicKeyInfo DER, P-256
+  bytes ima_log = {};  ///< IMA log, ASCII or binary, from entry `ima_first` on; may be empty
+  std::uint64_t ima_first = 0; ///< entries left out because they were judged before in this boot
+  bool reporting = false;      ///< a token for reporting to others is asked for, too
 };
 
 struct attestation_granted {
@@ -60,6 +63,8 @@ struct attestation_granted {
   std::int64_t expires = 0; ///< unix seconds
   std::string image;        ///< name of the base image that matched
   std::string image_version;
+  std::string reporting_token = {}; ///< JWS compact; empty unless asked for
+  std::uint64_t ima_entries = 0;    ///< entries of the IMA log judged so far in this boot
 };
 
 } // namespace custos

@@ -3,9 +3,9 @@
 // read. Written only through the config_store actor; validated by cluster/config_codec.
 
 #include "messages/bytes.hpp"
+#include "messages/object_index.hpp"
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,10 +16,18 @@ namespace custos {
 /// Names of objects: 1-128 characters of [A-Za-z0-9._-], starting with a letter or digit.
 inline constexpr std::size_t object_name_bytes_max = 128;
 
-/// A TPM vendor's certificate chain, managed as one unit; DER, root first or any order.
+/// How strictly EK certificates under a CA are held to the TCG EK Credential Profile 2.6.
+enum class ek_profile : std::uint8_t {
+  tcg = 1, ///< SAN with manufacturer, model, version; EKU, if present, is tcg-kp-EKCertificate
+  relaxed, ///< SAN and EKU may be missing or of another kind, as some clouds issue them
+};
+
+/// A TPM vendor's certificate chain, managed as one unit; DER, from the root to the issuer.
 struct tpm_ca {
   std::string name;
   std::vector<bytes> certificates;
+  ek_profile profile = ek_profile::tcg;
+  std::vector<bytes> crls = {}; ///< DER CertificateList (RFC 5280, 5), of CAs of this chain
 };
 
 /// One trusted endorsement key, by the SHA-256 of its SubjectPublicKeyInfo (DER).
@@ -29,6 +37,42 @@ struct endorsement_key {
   std::optional<bytes> certificate;     ///< DER, as imported, for display
   std::optional<bytes> public_key = {}; ///< SubjectPublicKeyInfo DER, as imported, for display
 };
+
+/// A TPM, or one attestation key, that is refused whatever else vouches for it: by model and
+/// firmware when a flaw becomes known, by key when one was stolen. It applies where every member
+/// that is not empty fits; at least one is not empty.
+struct denial {
+  std::string name;
+  std::string manufacturer; ///< TPMManufacturer as in the EK certificate's SAN, "id:49465800"
+  std::string model;        ///< TPMModel
+  std::string firmware;     ///< TPMVersion, "id:0007"
+  std::string serial;       ///< of the EK certificate, lower-case hex without leading zeros
+  bytes ek_spki_sha256;     ///< 32 octets
+  bytes ak_name;            ///< Name of an attestation key (TPM 2.0 Part 1, 16)
+  std::string reason;       ///< for people; told to the host
+};
+
+/// A key that tokens are signed with. Its life: published from the start, signs between
+/// `signs_from` and `signs_until`, verifies until `expires`. Unix seconds.
+struct token_key {
+  std::string name;         ///< `kid`
+  std::string algorithm;    ///< "ES256", "ES384", "PS256" or "RS256"
+  bytes public_key;         ///< SubjectPublicKeyInfo, DER
+  bytes sealed_private_key; ///< PKCS#8 sealed under the cluster data key, as sealed_secret holds it
+  std::int64_t signs_from = 0;
+  std::int64_t signs_until = 0;
+  std::int64_t expires = 0;
+};
+
+/// What the dates of certificates of TPMs count for: EK certificates outlive their makers' CAs.
+enum class certificate_dates : std::uint8_t {
+  enforced = 1,   ///< every certificate of the path is valid now
+  ek_may_expire,  ///< the EK certificate may have expired
+  any_may_expire, ///< so may the CAs above it
+};
+
+/// How EAR claims are spelled: as deployed libraries read them, or as the draft has it.
+enum class ear_spelling : std::uint8_t { dotted = 1, underscored, both };
 
 /// Settings of the Attestation Service; times in seconds, sizes in bytes.
 struct attestation_settings {
@@ -41,6 +85,18 @@ struct attestation_settings {
   std::uint32_t evidence_bytes_max = 4U << 20U;
   std::uint32_t event_log_bytes_max = 2U << 20U;
   std::uint32_t events_max = 16384;
+  // Members from here on are written to documents only where they are not the default, so that
+  // documents of older versions stay canonical.
+  certificate_dates ek_certificate_dates = certificate_dates::enforced;
+  bool require_crls = false;            ///< every CA of an EK's path needs a CRL that is current
+  bool allow_sha1_certificates = false; ///< old makers' CAs signed with SHA-1
+  bool require_safe_clock = false;      ///< TPMS_CLOCK_INFO.safe must be set
+  std::uint32_t ima_log_bytes_max = 4U << 20U;
+  std::uint32_t reporting_token_life_s = 3600;
+  std::uint32_t evidence_hosts_max = 10000; ///< hosts whose last evidence a node keeps
+  ear_spelling ear_claims = ear_spelling::dotted;
+  /// Checks that are judged and reported, not enforced: of "clock", "secure-boot", "ima-log".
+  std::vector<std::string> audit_only;
 };
 
 /// How the events of one PCR are judged (design: attestation, section 5).
@@ -65,12 +121,41 @@ struct pcr_policy {
   std::vector<image_event> events;
 };
 
+/// What an image demands of UEFI Secure Boot, judged from the events of PCR 7 (check 16).
+struct secure_boot_demand {
+  bool enabled = true; ///< the state that is demanded
+  /// SHA-256 of the EFI_SIGNATURE_DATA payloads (certificates as DER, or image hashes as they are)
+  /// that may have authorised something that ran; empty: any that the firmware accepted.
+  std::vector<bytes> authorities;
+  /// SHA-256 image hashes that dbx must hold at least.
+  std::vector<bytes> revoked;
+};
+
+/// Files, by path, that IMA may have measured, each with its accepted digests (algorithm by size).
+struct ima_file {
+  std::string path;
+  std::vector<bytes> digests;
+};
+
+/// What an image demands of the IMA log (check 17). Every entry of the log must be accounted for:
+/// by a file, a signature of a signer, a buffer, or an ignored path.
+struct ima_policy {
+  std::vector<ima_file> files;
+  std::vector<bytes> signers;       ///< SubjectPublicKeyInfo, DER, of keys that sign files
+  std::vector<ima_file> buffers;    ///< `ima-buf` entries, by name ("kexec-cmdline")
+  std::vector<std::string> ignored; ///< path prefixes that are not judged; named in the token
+};
+
 /// A state of boot that is accepted.
 struct base_image {
   std::string name;
   std::string version;
   std::string bank = "sha256"; ///< PCR bank the digests are of: sha256, sha384, sha512
   std::vector<pcr_policy> pcrs;
+  std::optional<secure_boot_demand> secure_boot = {};
+  std::optional<ima_policy> ima = {};
+  /// Judged and reported for every host, but no host is granted or refused anything by it.
+  bool audit_only = false;
 };
 
 /// How a provider's primary key is used (design: keys, words).
@@ -121,27 +206,33 @@ struct principal {
   role may = role::auditor;
 };
 
-/// What is known of an attested host. Local to a node until the ConfigStores replicate; not part of
-/// the fingerprint.
+/// Who a host is: bound when it is attested first, never changed silently. Local to a node until
+/// the ConfigStores replicate; not part of the fingerprint.
 struct host_binding {
   std::string host;
   bytes ek_spki_sha256;
   bool quarantined = false;
+  bytes ak_name = {}; ///< empty in bindings made by hand: any AK of that EK
 };
 
-/// One revision of the configuration, complete and immutable.
+/// Host bindings are many and change one by one: a change copies one shard only.
+inline constexpr std::size_t host_shards = 1024;
+
+/// One revision of the configuration, complete and immutable. Cheap to copy: objects are shared.
 struct config_snapshot {
   std::uint64_t revision = 0;
   /// SHA-256 over the canonical JSON of all shared objects: equal fingerprints, equal
   /// configuration.
   std::string fingerprint;
   attestation_settings settings;
-  std::map<std::string, tpm_ca, std::less<>> tpm_cas;
-  std::map<std::string, endorsement_key, std::less<>> endorsement_keys;
-  std::map<std::string, base_image, std::less<>> base_images;
-  std::map<std::string, key_provider, std::less<>> key_providers;
-  std::map<std::string, principal, std::less<>> principals;
-  std::map<std::string, host_binding, std::less<>> hosts;
+  object_index<tpm_ca> tpm_cas;
+  object_index<endorsement_key> endorsement_keys;
+  object_index<base_image> base_images;
+  object_index<key_provider> key_providers;
+  object_index<principal> principals;
+  object_index<token_key> token_keys;
+  object_index<denial> denials;
+  object_index<host_binding, host_shards> hosts;
 };
 
 using config_ptr = std::shared_ptr<const config_snapshot>;

@@ -10,7 +10,7 @@ namespace custos {
 
 namespace {
 
-constexpr std::array<std::pair<object_kind, std::string_view>, 7> kind_names{{
+constexpr std::array<std::pair<object_kind, std::string_view>, 9> kind_names{{
     {object_kind::tpm_ca, "tpm-cas"},
     {object_kind::endorsement_key, "endorsement-keys"},
     {object_kind::base_image, "base-images"},
@@ -18,6 +18,8 @@ constexpr std::array<std::pair<object_kind, std::string_view>, 7> kind_names{{
     {object_kind::key_provider, "key-providers"},
     {object_kind::principal, "principals"},
     {object_kind::host, "hosts"},
+    {object_kind::token_key, "token-keys"},
+    {object_kind::denial, "denials"},
 }};
 
 } // namespace

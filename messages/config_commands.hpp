@@ -19,10 +19,13 @@ enum class object_kind : std::uint8_t {
   key_provider,
   principal,
   host, ///< host bindings: local to the node, not in the fingerprint
+  token_key,
+  denial,
 };
+inline constexpr object_kind last_object_kind = object_kind::denial;
 
 /// As in API paths: "tpm-cas", "endorsement-keys", "base-images", "settings", "key-providers",
-/// "principals", "hosts".
+/// "principals", "hosts", "token-keys", "denials".
 std::string_view to_string(object_kind kind);
 std::optional<object_kind> object_kind_of(std::string_view text);
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+struct X509_crl_st;
+
 namespace custos::crypto {
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -50,6 +52,33 @@ result<certificate> certificate_from_nv(byte_view padded);
 result<std::vector<certificate>> certificates_from_pem(byte_view pem,
                                                        std::size_t certificates_max = 16);
 result<certificate> certificate_from_pem(byte_view pem);
+
+/// A certificate revocation list (RFC 5280, 5), as received.
+class certificate_revocation_list {
+public:
+  certificate_revocation_list() = default;
+  explicit certificate_revocation_list(std::shared_ptr<X509_crl_st> handle, bytes der)
+      : handle_(std::move(handle)), der_(std::make_shared<const bytes>(std::move(der))) {}
+  explicit operator bool() const { return handle_ != nullptr; }
+  [[nodiscard]] X509_crl_st* handle() const { return handle_.get(); }
+  [[nodiscard]] const bytes& der() const { return *der_; }
+  [[nodiscard]] std::string pem() const;
+  /// RFC 4514-like one line.
+  [[nodiscard]] std::string issuer() const;
+  [[nodiscard]] unix_seconds last_update() const;
+  /// 0: the list does not say when there will be another.
+  [[nodiscard]] unix_seconds next_update() const;
+
+private:
+  std::shared_ptr<X509_crl_st> handle_;
+  std::shared_ptr<const bytes> der_ = std::make_shared<const bytes>();
+};
+
+/// Largest CRL read, in octets.
+inline constexpr std::size_t crl_bytes_max = 1U << 20U;
+/// Exactly one list; trailing bytes are an error. The signature is verified with the path.
+result<certificate_revocation_list> crl_from_der(byte_view der);
+result<certificate_revocation_list> crl_from_pem(byte_view pem);
 
 /// What a leaf must be good for.
 enum class purpose : std::uint8_t { any, tls_client, tls_server };

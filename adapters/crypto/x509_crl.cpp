@@ -1,0 +1,76 @@
+#include "adapters/crypto/internal.hpp"
+#include "adapters/crypto/x509.hpp"
+
+#include <ctime>
+
+namespace custos::crypto {
+
+using namespace internal;
+
+namespace {
+
+using crl_ptr = std::unique_ptr<X509_CRL, deleter<X509_CRL_free>>;
+
+unix_seconds seconds_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1)
+    return 0;
+  return timegm(&parts);
+}
+
+certificate_revocation_list own(crl_ptr parsed, bytes der) {
+  return certificate_revocation_list(std::shared_ptr<X509_CRL>(parsed.release(), X509_CRL_free),
+                                     std::move(der));
+}
+
+} // namespace
+
+result<certificate_revocation_list> crl_from_der(byte_view der) {
+  if (der.size() > crl_bytes_max)
+    return make_error(errc::too_large, "CRL: expected at most 1 MiB of DER");
+  const unsigned char* p = der.data();
+  crl_ptr parsed(d2i_X509_CRL(nullptr, &p, static_cast<long>(der.size())));
+  if (!parsed)
+    return openssl_error(errc::malformed, "CRL does not parse as DER");
+  if (p != der.data() + der.size())
+    return make_error(errc::malformed, "CRL: bytes behind the DER structure");
+  return own(std::move(parsed), to_bytes(der));
+}
+
+result<certificate_revocation_list> crl_from_pem(byte_view pem) {
+  const auto bio = bio_over(pem);
+  crl_ptr parsed(bio ? PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+  if (!parsed)
+    return openssl_error(errc::malformed, "expected a PEM X509 CRL");
+  const crl_ptr further(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
+  if (further)
+    return make_error(errc::malformed, "expected one PEM X509 CRL, not several");
+  auto der = der_of(i2d_X509_CRL, static_cast<const X509_CRL*>(parsed.get()));
+  return own(std::move(parsed), std::move(der));
+}
+
+std::string certificate_revocation_list::pem() const {
+  const bio_ptr bio(BIO_new(BIO_s_mem()));
+  if (!handle_ || !bio || PEM_write_bio_X509_CRL(bio.get(), handle_.get()) != 1)
+    return {};
+  return text_of(bio.get());
+}
+
+std::string certificate_revocation_list::issuer() const {
+  const bio_ptr bio(BIO_new(BIO_s_mem()));
+  if (!handle_ || !bio ||
+      X509_NAME_print_ex(bio.get(), X509_CRL_get_issuer(handle_.get()), 0, XN_FLAG_RFC2253) < 0)
+    return {};
+  return text_of(bio.get());
+}
+
+unix_seconds certificate_revocation_list::last_update() const {
+  return handle_ ? seconds_of(X509_CRL_get0_lastUpdate(handle_.get())) : 0;
+}
+
+unix_seconds certificate_revocation_list::next_update() const {
+  return handle_ ? seconds_of(X509_CRL_get0_nextUpdate(handle_.get())) : 0;
+}
+
+} // namespace custos::crypto
