@@ -396,6 +396,10 @@ result<void> host_process::impl::listen() {
                                          [this](http::request&& r, const http::responder& respond) {
                                            handle(std::move(r), respond);
                                          }));
+  // The service manager makes the socket's folder; who starts the agent by hand need not.
+  std::error_code there_already;
+  std::filesystem::create_directories(std::filesystem::path(options.socket).parent_path(),
+                                      there_already);
   CUSTOS_TRY(local, local_socket::listen(pool, {options.socket, options.allowed_uids},
                                          [this](const std::string& line, unsigned uid,
                                                 const local_responder& respond) {

@@ -18,7 +18,7 @@ struct host_options {
   std::string management_ca;                        ///< PEM file: who may configure this host
   std::vector<std::string> managers{"coordinator"}; ///< CNs of certificates of that CA
   std::vector<std::string> addresses{"127.0.0.1"};  ///< of this host, for its certificate
-  std::string socket = "/run/custos-host.sock";
+  std::string socket = "/run/custos-host/agent.sock";
   std::vector<unsigned> allowed_uids;
   std::string tcti = "device:/dev/tpmrm0";
   std::string event_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
