@@ -23,7 +23,7 @@ ima::writer some_list() {
   w.add_ng("boot_aggregate", crypto::hash_alg::sha256, digest);
   w.add_sig("/usr/bin/true", crypto::hash_alg::sha256, digest, bytes(40, 3));
   w.add_violation("/var/log/journal", crypto::hash_alg::sha256);
-  w.add_ng("/usr/bin/a b\n", crypto::hash_alg::sha256, digest);
+  w.add_ng("/usr/bin/a b", crypto::hash_alg::sha256, digest);
   return w;
 }
 
