@@ -87,6 +87,9 @@ public:
   [[nodiscard]] const_iterator end() const { return {&shards_, Shards}; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
+  /// The very same objects: one is a copy of the other, and neither was changed since. Equal
+  /// objects of another origin are not the same.
+  [[nodiscard]] bool same_as(const object_index& other) const { return shards_ == other.shards_; }
 
   [[nodiscard]] const_iterator find(std::string_view name) const {
     const auto s = shard_of(name);

@@ -8,8 +8,9 @@ namespace {
 
 class verifier_actor : public verifier_api::base {
 public:
-  verifier_actor(caf::actor_config& config, verifier_dependencies given)
-      : verifier_api::base(config), given_(std::move(given)), core_(given_.keys),
+  verifier_actor(caf::actor_config& config, verifier_dependencies given,
+                 std::shared_ptr<const trust_source> trust)
+      : verifier_api::base(config), given_(std::move(given)), core_(given_.keys, std::move(trust)),
         config_(given_.config) {
     set_default_handler(caf::drop);
   }
@@ -57,8 +58,9 @@ std::map<std::string, std::uint64_t> verdict_counters::read() const {
 std::vector<verifier_api> spawn_verifiers(caf::actor_system& system, std::size_t n,
                                           const verifier_dependencies& given) {
   std::vector<verifier_api> out;
+  const auto trust = std::make_shared<const trust_source>();
   for (std::size_t i = 0; i < n; ++i)
-    out.push_back(system.spawn<verifier_actor>(given));
+    out.push_back(system.spawn<verifier_actor>(given, trust));
   return out;
 }
 

@@ -165,6 +165,18 @@ result<const base_image*> check_images(const config_snapshot& config,
   return check_error("base-image", "", "no base image is configured that this host could match");
 }
 
+result<void> check_host(const evidence& e, const crypto::sha256_digest& ek,
+                        const config_snapshot& config) {
+  const auto bound = config.hosts.find(e.host);
+  if (bound == config.hosts.end())
+    return {};
+  if (bound->second.quarantined)
+    return check_error("host-quarantined", "/host", "the host is quarantined");
+  if (!crypto::equal(bound->second.ek_spki_sha256, ek))
+    return check_error("host-binding", "/host", "the host id is bound to another endorsement key");
+  return {};
+}
+
 } // namespace
 
 std::size_t verifier_core::digest_hash::operator()(const crypto::sha256_digest& d) const {
@@ -183,7 +195,6 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
   if (!good_host(request.host))
     return field_error(errc::invalid_argument, "/host",
                        "expected a host id: 1 to 128 of A-Z a-z 0-9 . _ -");
-  trust_.update(config);
   auto ek = tpm::parse_public(request.ek_public);
   if (!ek)
     return field_error(errc::invalid_argument, "/ek_public", ek.failure().message);
@@ -198,13 +209,14 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
     who.ek_chain.insert(who.ek_chain.end(), request.ek_intermediates.begin(),
                         request.ek_intermediates.end());
   }
-  CUSTOS_TRY(const auto fingerprint, check_ek_trust({ek->key, who.ek_chain}, trust_, now));
-  evidence as_host;
-  as_host.host = request.host;
-  CUSTOS_CHECK(check_host(as_host, fingerprint));
   auto ak = tpm::parse_public(request.ak_public);
   if (!ak)
     return field_error(errc::invalid_argument, "/ak_public", ak.failure().message);
+  CUSTOS_TRY(const auto fingerprint,
+             check_ek_trust({ek->key, who.ek_chain, ak->name}, *trust_.at(config), now));
+  evidence as_host;
+  as_host.host = request.host;
+  CUSTOS_CHECK(check_host(as_host, fingerprint, *config));
   CUSTOS_CHECK(about("/ak_public", tpm::check_attestation_key(*ak)));
   who.host = request.host;
   who.ak = *std::move(ak);
@@ -223,7 +235,8 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
   return out;
 }
 
-result<verifier_core::known_ak*> verifier_core::check_ak(const evidence& e, std::int64_t now) {
+result<verifier_core::known_ak*>
+verifier_core::check_ak(const evidence& e, const config_ptr& config, std::int64_t now) {
   const auto id = crypto::sha256(e.ak_certificate);
   auto found = known_.find(id);
   if (found == known_.end()) {
@@ -241,39 +254,28 @@ result<verifier_core::known_ak*> verifier_core::check_ak(const evidence& e, std:
                        "the AK certificate is not valid now; enrol again");
   if (known.identity.host != e.host)
     return check_error("ak-certificate", "/host", "the AK certificate is for another host");
-  if (known.trusted_in != trust_.present() || now >= known.trusted_until) {
+  const auto& trust = trust_.at(config);
+  if (known.trusted_in != trust || now >= known.trusted_until) {
     CUSTOS_TRY(const auto ek_public, crypto::public_key_from_spki(known.identity.ek_spki));
-    CUSTOS_TRY(const auto fingerprint,
-               check_ek_trust({ek_public, known.identity.ek_chain}, trust_, now));
+    CUSTOS_TRY(
+        const auto fingerprint,
+        check_ek_trust({ek_public, known.identity.ek_chain, known.identity.ak.name}, *trust, now));
     static_cast<void>(fingerprint);
-    known.trusted_in = trust_.present();
+    known.trusted_in = trust;
     known.trusted_until = now + ek_trust_life_s;
   }
   return &known;
 }
 
-result<void> verifier_core::check_host(const evidence& e, const crypto::sha256_digest& ek) const {
-  const auto& hosts = trust_.snapshot().hosts;
-  const auto bound = hosts.find(e.host);
-  if (bound == hosts.end())
-    return {};
-  if (bound->second.quarantined)
-    return check_error("host-quarantined", "/host", "the host is quarantined");
-  if (!crypto::equal(bound->second.ek_spki_sha256, ek))
-    return check_error("host-binding", "/host", "the host id is bound to another endorsement key");
-  return {};
-}
-
 result<appraisal> verifier_core::appraise(const evidence& e, const config_ptr& config,
                                           std::int64_t now) {
-  trust_.update(config);
   const auto& settings = config->settings;
   CUSTOS_CHECK(check_sizes(e, settings)); // 1
   CUSTOS_TRY(const auto ticket,
              check_ticket(keys_->challenge_key->reveal_secret(), e.ticket, now)); // 2
   CUSTOS_CHECK(used_.use(ticket, now));
-  CUSTOS_TRY(auto* const known, check_ak(e, now)); // 3
-  CUSTOS_CHECK(check_host(e, known->ek_spki_sha256));
+  CUSTOS_TRY(auto* const known, check_ak(e, config, now)); // 3
+  CUSTOS_CHECK(check_host(e, known->ek_spki_sha256, *config));
   auto transport = crypto::public_key_from_spki(e.transport_key);
   if (!transport || transport->type() != crypto::key_type::p256)
     return field_error(errc::invalid_argument, "/transport_key", "expected a P-256 public key");

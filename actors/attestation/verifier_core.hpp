@@ -43,7 +43,11 @@ struct appraisal {
 /// event-log-malformed; 13 event-log-replay; 14 event-data; 15 base-image.
 class verifier_core {
 public:
-  explicit verifier_core(std::shared_ptr<const verifier_keys> keys) : keys_(std::move(keys)) {}
+  /// What is made of the configuration once is shared by all that have the same source.
+  explicit verifier_core(
+      std::shared_ptr<const verifier_keys> keys,
+      std::shared_ptr<const trust_source> trust = std::make_shared<trust_source>())
+      : keys_(std::move(keys)), trust_(std::move(trust)) {}
 
   challenge make_challenge(const config_ptr& config, std::int64_t now) const;
   result<attestation_key_issued> issue_attestation_key(const attestation_key_request& request,
@@ -57,18 +61,17 @@ private:
   struct known_ak {
     ak_identity identity;
     crypto::sha256_digest ek_spki_sha256{};
-    config_ptr trusted_in;          ///< the snapshot in which the EK was last found trusted
+    trust_ptr trusted_in;           ///< what the EK was last found trusted by
     std::int64_t trusted_until = 0; ///< and until when that finding is believed
   };
   struct digest_hash {
     std::size_t operator()(const crypto::sha256_digest& d) const;
   };
 
-  result<known_ak*> check_ak(const evidence& e, std::int64_t now);
-  result<void> check_host(const evidence& e, const crypto::sha256_digest& ek) const;
+  result<known_ak*> check_ak(const evidence& e, const config_ptr& config, std::int64_t now);
 
   std::shared_ptr<const verifier_keys> keys_;
-  trust_index trust_;
+  trust_reader trust_;
   used_tickets used_;
   std::unordered_map<crypto::sha256_digest, known_ak, digest_hash> known_;
 };

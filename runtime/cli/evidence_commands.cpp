@@ -265,7 +265,6 @@ result<void> verify_ek(session& s, const ek_arguments& a) {
                     std::chrono::system_clock::now().time_since_epoch())
                     .count();
   options.partial_chain = a.partial_chain;
-  options.ignore_unknown_critical = true; // judged by the profile
   std::vector<check_outcome> checks;
   checks.push_back(
       outcome_of("ek-profile", profile ? result<void>() : result<void>(profile.failure())));
