@@ -87,9 +87,6 @@ public:
   [[nodiscard]] const_iterator end() const { return {&shards_, Shards}; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
-  /// The very same objects: one is a copy of the other, and neither was changed since. Equal
-  /// objects of another origin are not the same.
-  [[nodiscard]] bool same_as(const object_index& other) const { return shards_ == other.shards_; }
 
   [[nodiscard]] const_iterator find(std::string_view name) const {
     const auto s = shard_of(name);
@@ -102,6 +99,8 @@ public:
     out.at_ = found;
     return out;
   }
+  /// The very same objects, not only equal ones.
+  [[nodiscard]] bool same_as(const object_index& other) const { return shards_ == other.shards_; }
   [[nodiscard]] bool contains(std::string_view name) const { return find(name) != end(); }
   [[nodiscard]] std::size_t count(std::string_view name) const { return contains(name) ? 1 : 0; }
   /// The object is there.

@@ -148,10 +148,9 @@ ek_certificate_judgement judge_ek_certificate(const crypto::certificate& leaf,
     out.chain = not_trusted("the EK certificate does not lead to a trusted TPM CA: " +
                             path.failure().message);
   }
-  if (auto facts = tpm::check_ek_certificate(leaf, profile); facts)
-    out.facts = *std::move(facts);
-  else
-    out.profile = std::move(facts).failure();
+  out.facts = tpm::read_ek_facts(leaf);
+  if (auto fits = tpm::check_ek_certificate(leaf, profile); !fits)
+    out.profile = std::move(fits).failure();
   return out;
 }
 

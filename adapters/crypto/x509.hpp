@@ -65,6 +65,8 @@ public:
   [[nodiscard]] std::string pem() const;
   /// RFC 4514-like one line.
   [[nodiscard]] std::string issuer() const;
+  /// Its IssuingDistributionPoint (RFC 5280, 5.2.5), DER; empty: all certificates of the issuer.
+  [[nodiscard]] bytes scope() const;
   [[nodiscard]] unix_seconds last_update() const;
   /// 0: the list does not say when there will be another.
   [[nodiscard]] unix_seconds next_update() const;

@@ -67,6 +67,17 @@ std::string certificate_revocation_list::issuer() const {
   return text_of(bio.get());
 }
 
+bytes certificate_revocation_list::scope() const {
+  const int index =
+      handle_ ? X509_CRL_get_ext_by_NID(handle_.get(), NID_issuing_distribution_point, -1) : -1;
+  if (index < 0)
+    return {};
+  const ASN1_OCTET_STRING* const value =
+      X509_EXTENSION_get_data(X509_CRL_get_ext(handle_.get(), index));
+  const auto* const data = ASN1_STRING_get0_data(value);
+  return {data, data + ASN1_STRING_length(value)};
+}
+
 unix_seconds certificate_revocation_list::last_update() const {
   return handle_ ? seconds_of(X509_CRL_get0_lastUpdate(handle_.get())) : 0;
 }
