@@ -65,7 +65,7 @@ bj::object json_of(const result<boot_judgement>& r) {
 appraisal_context make_context(config_ptr config, crypto::certificate ak_ca, std::int64_t now) {
   appraisal_context out;
   out.policy = boot_policy::build(config->base_images);
-  out.trust.update(config);
+  out.trust = std::make_shared<const trust_index>(*config);
   out.config = std::move(config);
   out.ak_ca = std::move(ak_ca);
   out.now = now;
@@ -76,7 +76,7 @@ result<boot_judgement> reappraise(const kept_evidence& e, const appraisal_contex
   CUSTOS_TRY(const auto who, read_ak_certificate(e.ak_certificate, context.ak_ca));
   CUSTOS_TRY(const auto ek_public, crypto::public_key_from_spki(who.ek_spki));
   CUSTOS_TRY(const auto fingerprint,
-             check_ek_trust({ek_public, who.ek_chain}, context.trust, context.now));
+             check_ek_trust({ek_public, who.ek_chain, who.ak.name}, *context.trust, context.now));
   static_cast<void>(fingerprint);
   CUSTOS_CHECK(check_host(e, who, *context.config));
   const auto banks = banks_of(e);

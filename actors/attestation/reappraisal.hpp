@@ -16,7 +16,7 @@ namespace custos::attestation {
 struct appraisal_context {
   config_ptr config;
   std::shared_ptr<const boot_policy> policy;
-  trust_index trust;
+  trust_ptr trust;
   crypto::certificate ak_ca; ///< AK certificates were issued by it
   std::int64_t now = 0;      ///< unix seconds
 };

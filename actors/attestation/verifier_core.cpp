@@ -97,7 +97,6 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
   if (!is_host_name(request.host))
     return field_error(errc::invalid_argument, "/host",
                        "expected a host id: 1 to 128 of A-Z a-z 0-9 . _ -");
-  trust_.update(config);
   auto ek = tpm::parse_public(request.ek_public);
   if (!ek)
     return field_error(errc::invalid_argument, "/ek_public", ek.failure().message);
@@ -112,12 +111,13 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
     who.ek_chain.insert(who.ek_chain.end(), request.ek_intermediates.begin(),
                         request.ek_intermediates.end());
   }
-  CUSTOS_TRY(const auto fingerprint, check_ek_trust({ek->key, who.ek_chain}, trust_, now));
   auto ak = tpm::parse_public(request.ak_public);
   if (!ak)
     return field_error(errc::invalid_argument, "/ak_public", ak.failure().message);
+  CUSTOS_TRY(const auto fingerprint,
+             check_ek_trust({ek->key, who.ek_chain, ak->name}, *trust_.at(config), now));
   CUSTOS_CHECK(about("/ak_public", tpm::check_attestation_key(*ak)));
-  CUSTOS_TRY(const bool bound, check_host(request.host, fingerprint, ak->name));
+  CUSTOS_TRY(const bool bound, check_host(request.host, fingerprint, ak->name, *config));
   static_cast<void>(bound); // that comes with the first attestation, which proves possession
   who.host = request.host;
   who.ak = *std::move(ak);
@@ -158,23 +158,25 @@ result<verifier_core::known_ak*> verifier_core::find_ak(const evidence& e, std::
 }
 
 /// The EK that the AK stands for is trusted now, not only when the AK was certified.
-result<void> verifier_core::check_ek_of(known_ak& known, std::int64_t now) {
-  if (known.trusted_in == trust_.present() && now < known.trusted_until)
+result<void> verifier_core::check_ek_of(known_ak& known, const config_ptr& config,
+                                        std::int64_t now) {
+  const auto& trust = trust_.at(config);
+  if (known.trusted_in == trust && now < known.trusted_until)
     return {};
   CUSTOS_TRY(const auto ek_public, crypto::public_key_from_spki(known.identity.ek_spki));
-  CUSTOS_TRY(const auto fingerprint,
-             check_ek_trust({ek_public, known.identity.ek_chain}, trust_, now));
+  CUSTOS_TRY(
+      const auto fingerprint,
+      check_ek_trust({ek_public, known.identity.ek_chain, known.identity.ak.name}, *trust, now));
   static_cast<void>(fingerprint);
-  known.trusted_in = trust_.present();
+  known.trusted_in = trust;
   known.trusted_until = now + ek_trust_life_s;
   return {};
 }
 
 result<bool> verifier_core::check_host(const host_id& host, const crypto::sha256_digest& ek,
-                                       byte_view ak_name) const {
-  const auto& hosts = trust_.snapshot().hosts;
-  const auto bound = hosts.find(host);
-  if (bound == hosts.end())
+                                       byte_view ak_name, const config_snapshot& config) {
+  const auto bound = config.hosts.find(host);
+  if (bound == config.hosts.end())
     return false;
   const auto& binding = bound->second;
   if (binding.quarantined)
@@ -210,7 +212,6 @@ const boot_policy& verifier_core::present_policy(const config_ptr& config) {
 
 result<appraisal> verifier_core::run_checks(const evidence& e, const config_ptr& config,
                                             std::int64_t now, progress& reached) {
-  trust_.update(config);
   const auto& settings = config->settings;
   const auto& policy = present_policy(config);
   CUSTOS_CHECK(check_sizes(e, settings)); // 1
@@ -219,9 +220,9 @@ result<appraisal> verifier_core::run_checks(const evidence& e, const config_ptr&
   CUSTOS_CHECK(used_.use(ticket, now));
   CUSTOS_TRY(auto* const known, find_ak(e, now)); // 3
   reached.of_host = true;
-  CUSTOS_CHECK(check_ek_of(*known, now));
+  CUSTOS_CHECK(check_ek_of(*known, config, now));
   const auto& ak = known->identity.ak;
-  CUSTOS_TRY(const bool bound, check_host(e.host, known->ek_spki_sha256, ak.name));
+  CUSTOS_TRY(const bool bound, check_host(e.host, known->ek_spki_sha256, ak.name, *config));
   CUSTOS_CHECK(read_transport_key(*known, e.transport_key));
   CUSTOS_TRY(const auto quote, check_quote(e, known->identity,
                                            quote_binding(ticket.nonce, known->transport_thumbprint),
@@ -324,8 +325,7 @@ result<appraisal> verifier_core::appraise(const evidence& e, const config_ptr& c
 
 result<bool> verifier_core::check_bound(const host_id& host, const appraisal& found,
                                         const config_ptr& config) {
-  trust_.update(config);
-  CUSTOS_TRY(const bool bound, check_host(host, found.ek_spki_sha256, found.ak_name));
+  CUSTOS_TRY(const bool bound, check_host(host, found.ek_spki_sha256, found.ak_name, *config));
   if (!bound)
     return check_error("host-binding", "/host", "the host was forgotten meanwhile; attest again");
   return true;

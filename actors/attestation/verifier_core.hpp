@@ -47,6 +47,7 @@ struct appraisal {
 struct verifier_shared {
   std::shared_ptr<host_table> hosts = std::make_shared<host_table>();
   std::shared_ptr<boot_policy_source> policies = std::make_shared<boot_policy_source>();
+  std::shared_ptr<const trust_source> trust = std::make_shared<const trust_source>();
   /// Told when the record of a host changed, with the evidence if that is to be kept. May be empty.
   std::function<void(const host_id&, std::shared_ptr<const kept_evidence>)> changed;
 };
@@ -60,7 +61,7 @@ struct verifier_shared {
 class verifier_core {
 public:
   explicit verifier_core(std::shared_ptr<const verifier_keys> keys, verifier_shared shared = {})
-      : keys_(std::move(keys)), shared_(std::move(shared)) {}
+      : keys_(std::move(keys)), shared_(std::move(shared)), trust_(shared_.trust) {}
 
   challenge make_challenge(const config_ptr& config, std::int64_t now) const;
   result<attestation_key_issued> issue_attestation_key(const attestation_key_request& request,
@@ -74,7 +75,8 @@ public:
   /// Both, for a host that is bound, or need not be.
   result<attestation_granted> grant(const evidence& e, const config_ptr& config, std::int64_t now);
   /// Is the host bound to what was found, by now? True, or error.check "host-binding".
-  result<bool> check_bound(const host_id& host, const appraisal& found, const config_ptr& config);
+  static result<bool> check_bound(const host_id& host, const appraisal& found,
+                                  const config_ptr& config);
   /// After an appraisal: the host could not be bound, or something else came between.
   void take_back(const evidence& e, const error& why, std::int64_t now);
 
@@ -82,7 +84,7 @@ private:
   struct known_ak {
     ak_identity identity;
     crypto::sha256_digest ek_spki_sha256{};
-    config_ptr trusted_in;          ///< the snapshot in which the EK was last found trusted
+    trust_ptr trusted_in;           ///< what the EK was last found trusted by
     std::int64_t trusted_until = 0; ///< and until when that finding is believed
     /// The transport key that was used last: parsing it costs as much as checking a signature.
     bytes transport_spki;
@@ -98,10 +100,10 @@ private:
   };
 
   result<known_ak*> find_ak(const evidence& e, std::int64_t now);
-  result<void> check_ek_of(known_ak& known, std::int64_t now);
+  result<void> check_ek_of(known_ak& known, const config_ptr& config, std::int64_t now);
   /// True: the host is bound, to this EK and AK.
-  result<bool> check_host(const host_id& host, const crypto::sha256_digest& ek,
-                          byte_view ak_name) const;
+  static result<bool> check_host(const host_id& host, const crypto::sha256_digest& ek,
+                                 byte_view ak_name, const config_snapshot& config);
   static result<void> read_transport_key(known_ak& known, const bytes& spki);
   result<appraisal> run_checks(const evidence& e, const config_ptr& config, std::int64_t now,
                                progress& reached);
@@ -115,7 +117,7 @@ private:
   verifier_shared shared_;
   object_index<base_image> policy_images_; ///< that policy_ was made of
   std::shared_ptr<const boot_policy> policy_;
-  trust_index trust_;
+  trust_reader trust_;
   used_tickets used_;
   std::unordered_map<crypto::sha256_digest, known_ak, digest_hash> known_;
 };

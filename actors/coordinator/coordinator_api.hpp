@@ -83,6 +83,7 @@ private:
                 gateway::route_handler h);
   void add_inventory_routes();
   void add_endorsement_routes();
+  void add_denial_routes();
   void add_settings_and_image_routes();
   void add_attestation_routes();
   void add_provider_routes();

@@ -1,5 +1,6 @@
 #include "runtime/cli/render.hpp"
 #include "runtime/cli/session.hpp"
+#include "runtime/cli/trust_files.hpp"
 #include "runtime/exit_codes.hpp"
 
 #include <boost/json.hpp>
@@ -261,6 +262,79 @@ TEST_F(cli_test, judges_ek_certificates_by_hand) {
   EXPECT_EQ(call({"ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca",
                   folder / "none"}),
             runtime::exit_no_input);
+}
+
+TEST_F(cli_test, judges_ek_certificates_of_a_cloud_that_names_no_tpm) {
+  const auto gce = recorded + "certs/gce/";
+  const std::vector<std::string> base{"ek", "verify", "--ca", gce + "ca", "--json", "--cert"};
+  const auto judge = [&](const std::string& cert, const std::vector<std::string>& more = {}) {
+    auto all = base;
+    all.push_back(gce + cert);
+    all.insert(all.end(), more.begin(), more.end());
+    return call(all);
+  };
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem"), runtime::exit_ok) << written;
+  auto o = bj::parse(written).as_object();
+  EXPECT_EQ(o.at("manufacturer"), "id:474F4F47");
+  EXPECT_EQ(o.at("checks").at(2).at("check"), "ek-revocation");
+  EXPECT_EQ(o.at("checks").at(2).at("verdict"), "skipped");
+  EXPECT_EQ(o.at("checks").at(3).at("check"), "ek-strength");
+  EXPECT_EQ(o.at("checks").at(3).at("verdict"), "passed");
+  EXPECT_EQ(judge("pca_tpm_ecc_enc_cert.pem"), runtime::exit_failure);
+  EXPECT_EQ(judge("pca_tpm_ecc_enc_cert.pem", {"--relaxed"}), runtime::exit_ok) << written;
+  EXPECT_EQ(judge("pca_tpm_ecc_sign_cert.pem", {"--relaxed"}), runtime::exit_failure);
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem", {"--require-crls"}), runtime::exit_failure);
+  o = bj::parse(written).as_object();
+  EXPECT_EQ(o.at("checks").at(1).at("verdict"), "passed");
+  EXPECT_EQ(o.at("checks").at(2).at("verdict"), "failed");
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem", {"--crl", file_of_garbage()}),
+            runtime::exit_bad_data);
+}
+
+TEST_F(cli_test, judges_old_certificates_where_asked_to) {
+  const auto certs = recorded + "certs/";
+  const auto cas = folder / "cas";
+  std::filesystem::create_directories(cas);
+  std::filesystem::copy(certs + "tpm-vendor-ca/STM_ECC_01I.pem", cas / "st.pem");
+  const std::vector<std::string> base{
+      "ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca", cas, "--json"};
+  EXPECT_EQ(call(base), runtime::exit_failure) << "no root";
+  auto partial = base;
+  partial.emplace_back("--partial-chain");
+  partial.emplace_back("--allow-expired"); // whenever this runs
+  EXPECT_EQ(call(partial), runtime::exit_ok) << written;
+}
+
+TEST_F(cli_test, reads_endorsement_keys_in_every_form) {
+  const auto cert = recorded + "certs/keylime-ek/st_ecdsa_sha256.der";
+  const auto fingerprint = ek_fingerprint(cert);
+  ASSERT_TRUE(fingerprint) << fingerprint.failure().message;
+  const auto parsed_cert = read_certificates(cert);
+  ASSERT_TRUE(parsed_cert);
+  const auto& c = parsed_cert->front();
+  EXPECT_EQ(*fingerprint, crypto::hex(crypto::sha256(c.public_key().spki_der())));
+  EXPECT_EQ(*ek_fingerprint(file("c.pem", c.pem())), *fingerprint);
+  EXPECT_EQ(*ek_fingerprint(file("k.pem", c.public_key().public_pem())), *fingerprint);
+  auto upper = *fingerprint;
+  for (auto& ch : upper)
+    ch = static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
+  EXPECT_EQ(*ek_fingerprint(upper), *fingerprint);
+  EXPECT_TRUE(ek_fingerprint(recorded + "quotes/gce-cos-85-nonce9009/ak.tpmt_public.bin"));
+  EXPECT_EQ(ek_fingerprint(file_of_garbage()).failure().field, file_of_garbage());
+  EXPECT_EQ(ek_fingerprint(folder / "none").failure().code, errc::not_found);
+}
+
+TEST_F(cli_test, denies_nothing_in_particular_to_nobody) {
+  const std::vector<std::string> base{"--coordinator", "https://127.0.0.1:9", "trust", "deny", "d"};
+  EXPECT_EQ(call(base), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("--manufacturer"), std::string::npos) << complained;
+  auto wrong = base;
+  wrong.insert(wrong.end(), {"--ek", file_of_garbage()});
+  EXPECT_EQ(call(wrong), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("garbage"), std::string::npos) << complained;
+  EXPECT_EQ(call({"--coordinator", "https://127.0.0.1:9", "trust", "add-crl", "ca", "--file",
+                  file_of_garbage()}),
+            runtime::exit_bad_data);
 }
 
 } // namespace custos::cli
