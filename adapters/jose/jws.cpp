@@ -12,24 +12,6 @@ namespace {
 constexpr std::size_t name_bytes_max = 64;
 constexpr std::size_t type_bytes_max = 128;
 
-/// Verifies with the algorithm of the trusted key. An algorithm that is not here, or that does not
-/// fit the key, verifies nothing.
-bool holds(const trusted_key& trusted, byte_view message, byte_view signature) {
-  using crypto::hash_alg;
-  using crypto::key_type;
-  const auto type = trusted.key.type();
-  if (trusted.alg == "ES256" && type == key_type::p256)
-    return crypto::ecdsa_verify(trusted.key, hash_alg::sha256, message, signature);
-  if (trusted.alg == "ES384" && type == key_type::p384)
-    return crypto::ecdsa_verify(trusted.key, hash_alg::sha384, message, signature);
-  if (trusted.alg == "RS256" && type == key_type::rsa)
-    return crypto::rsassa_verify(trusted.key, hash_alg::sha256, message, signature);
-  if (trusted.alg == "PS256" && type == key_type::rsa)
-    return crypto::rsapss_verify(trusted.key, hash_alg::sha256, message, signature,
-                                 crypto::pss_salt::digest_size);
-  return false;
-}
-
 /// The media type in lower case without "application/" (RFC 7515, 4.1.9; RFC 2045, 5.1).
 std::string plain_type(std::string_view typ) {
   std::string out(typ);
@@ -58,6 +40,22 @@ const trusted_key* find_key(std::span<const trusted_key> keys, std::string_view 
 } // namespace
 
 namespace internal {
+
+bool signature_holds(const trusted_key& trusted, byte_view message, byte_view signature) {
+  using crypto::hash_alg;
+  using crypto::key_type;
+  const auto type = trusted.key.type();
+  if (trusted.alg == "ES256" && type == key_type::p256)
+    return crypto::ecdsa_verify(trusted.key, hash_alg::sha256, message, signature);
+  if (trusted.alg == "ES384" && type == key_type::p384)
+    return crypto::ecdsa_verify(trusted.key, hash_alg::sha384, message, signature);
+  if (trusted.alg == "RS256" && type == key_type::rsa)
+    return crypto::rsassa_verify(trusted.key, hash_alg::sha256, message, signature);
+  if (trusted.alg == "PS256" && type == key_type::rsa)
+    return crypto::rsapss_verify(trusted.key, hash_alg::sha256, message, signature,
+                                 crypto::pss_salt::digest_size);
+  return false;
+}
 
 result<signed_token> verify_signature(std::string_view jws, std::span<const trusted_key> keys) {
   if (jws.size() > token_bytes_max)
@@ -93,7 +91,7 @@ result<signed_token> verify_signature(std::string_view jws, std::span<const trus
     return refused("jws-form", payload ? "signature" : "payload", "expected base64url");
   const auto signing_input =
       jws.substr(0, encoded_header.size() + 1 + encoded_payload.size()); // RFC 7515, 5.2 step 8
-  if (!holds(*trusted, as_bytes(signing_input), *signature))
+  if (!signature_holds(*trusted, as_bytes(signing_input), *signature))
     return refused("jws-signature", "signature", "the signature does not verify");
   return signed_token{std::string(as_text(*payload)), *std::move(kid), *std::move(typ)};
 }
