@@ -9,9 +9,6 @@ namespace custos::attestation {
 
 namespace {
 
-constexpr std::uint32_t ima_pcr = 10;
-constexpr std::size_t watched_images_max = 8;
-
 error check_error(const char* check, const char* field, std::string message) {
   error e = field_error(errc::attestation_failed, field, std::move(message));
   e.check = check;
@@ -51,79 +48,58 @@ result<void> check_banks(const eventlog::parsed_log& log, std::span<const quoted
   return {};
 }
 
-/// Judges one boot against one image after the other. The facts of Secure Boot are read once.
-class judge {
+/// What images demand beyond their events, of one boot. The facts of Secure Boot are read once.
+class demands {
 public:
-  judge(const attested_boot& evidence, const boot_policy& policy,
-        const attestation_settings& settings, const eventlog::parsed_log& log,
-        const eventlog::replayed& replayed)
+  demands(const attested_boot& evidence, const boot_policy& policy,
+          const attestation_settings& settings, const eventlog::parsed_log& log,
+          const eventlog::replayed& replayed)
       : evidence_(evidence), policy_(policy), settings_(settings), log_(log), replayed_(replayed) {}
 
-  /// Nothing: the image accepts this boot, and `out` says what was found.
-  std::optional<mismatch> try_image(const std::shared_ptr<const base_image>& image,
-                                    boot_judgement& out) {
-    const auto alg = crypto::hash_alg_of(image->bank);
-    const auto* const quoted = alg ? find_bank(evidence_.banks, *alg) : nullptr;
-    const auto* const bank = alg ? replayed_.find(*alg) : nullptr;
-    if (quoted == nullptr || bank == nullptr || (pcrs_needed(*image) & ~quoted->mask) != 0 ||
-        image->pcrs.empty())
-      return mismatch{check_error("base-image", "",
-                                  "base image " + image->name + " judges PCRs that are not quoted"),
-                      0};
-    if (auto m = match_image(*image, *quoted, log_, *bank))
-      return m;
-    boot_judgement found;
-    found.image = image;
-    if (image->secure_boot)
-      if (auto boot =
-              enforce("secure-boot", check_secure_boot_of(*image, *quoted, *bank, found), found);
-          !boot)
-        return mismatch{std::move(boot).failure(), matched_all};
-    if (const auto* const index = policy_.ima_of(*image))
-      if (auto ima = enforce("ima-log", check_ima_of(*index, found), found); !ima)
-        return mismatch{std::move(ima).failure(), matched_all};
-    out = std::move(found);
-    return std::nullopt;
+  /// Checks 16 and 17 for an image whose events match; what was found is found().
+  result<void> check(const base_image& image) {
+    found_ = {};
+    const auto alg = crypto::hash_alg_of(image.bank);
+    if (image.secure_boot && alg)
+      CUSTOS_CHECK(enforce("secure-boot", check_secure_boot_of(*image.secure_boot, *alg)));
+    if (image.ima)
+      CUSTOS_CHECK(enforce("ima-log", check_ima_of(image)));
+    return {};
   }
+  [[nodiscard]] boot_judgement& found() { return found_; }
 
 private:
-  static constexpr std::size_t matched_all = std::numeric_limits<std::size_t>::max();
-
   /// A check that is audited only leaves a finding instead of a refusal.
-  result<void> enforce(const char* check, result<void> outcome, boot_judgement& found) const {
+  result<void> enforce(const char* check, result<void> outcome) {
     if (outcome || std::find(settings_.audit_only.begin(), settings_.audit_only.end(), check) ==
                        settings_.audit_only.end())
       return outcome;
-    found.findings.push_back({outcome.failure().check, outcome.failure().message});
+    found_.findings.push_back({outcome.failure().check, outcome.failure().message});
     return {};
   }
 
-  /// Check 16. Image or not, PCR 7 must be what the log leads to before its events say anything.
-  result<void> check_secure_boot_of(const base_image& image, const quoted_bank& quoted,
-                                    const eventlog::replayed_bank& replayed,
-                                    boot_judgement& found) {
-    const auto claimed = replayed.value(secure_boot_pcr);
-    const auto value = quoted.values[secure_boot_pcr];
-    if (!std::equal(claimed.begin(), claimed.end(), value.begin(), value.end())) {
-      auto e = check_error("event-log-replay", "/event_log",
-                           "the event log does not lead to the quoted value of PCR 7");
-      e.pcr = secure_boot_pcr;
-      return e;
-    }
-    if (!facts_ || facts_bank_ != quoted.alg) {
-      facts_ = read_secure_boot(log_, quoted.alg);
-      facts_bank_ = quoted.alg;
+  /// Check 16. That PCR 7 is what the log leads to was checked with the image's events.
+  result<void> check_secure_boot_of(const secure_boot_demand& demand, crypto::hash_alg bank) {
+    if (!facts_ || facts_bank_ != bank) {
+      facts_ = read_secure_boot(log_, bank);
+      facts_bank_ = bank;
     }
     if (!*facts_)
       return about("/event_log", result<void>(facts_->failure()));
-    found.secure_boot = (*facts_)->enabled;
-    return about("/event_log", check_secure_boot(*image.secure_boot, **facts_));
+    found_.secure_boot = (*facts_)->enabled;
+    return about("/event_log", check_secure_boot(demand, **facts_));
   }
 
   /// Check 17.
-  result<void> check_ima_of(const ima_index& index, boot_judgement& found) const {
+  result<void> check_ima_of(const base_image& image) {
+    const auto* const index = policy_.ima_of(image);
+    if (index == nullptr)
+      return check_error("ima-log", "",
+                         "the IMA policy of base image " + image.name +
+                             " has a signer that cannot be used");
     if (evidence_.ima_log.empty() && evidence_.ima_first == 0)
-      return check_error("ima-log", "/ima_log", "the base image demands an IMA log");
+      return check_error("ima-log", "/ima_log",
+                         "base image " + image.name + " demands an IMA log, and none was sent");
     ima_input in;
     in.log = evidence_.ima_log;
     in.first = evidence_.ima_first;
@@ -133,7 +109,7 @@ private:
     in.reset_count = evidence_.reset_count;
     in.allow_sha1 = settings_.allow_sha1;
     in.limits.log_bytes_max = settings_.ima_log_bytes_max;
-    CUSTOS_TRY(found.ima, about("/ima_log", check_ima(index, in, evidence_.ima)));
+    CUSTOS_TRY(found_.ima, about("/ima_log", check_ima(*index, in, evidence_.ima)));
     return {};
   }
 
@@ -142,6 +118,7 @@ private:
   const attestation_settings& settings_;
   const eventlog::parsed_log& log_;
   const eventlog::replayed& replayed_;
+  boot_judgement found_;
   std::optional<result<secure_boot_facts>> facts_;
   crypto::hash_alg facts_bank_ = crypto::hash_alg::sha256;
 };
@@ -161,38 +138,6 @@ std::vector<crypto::hash_alg> banks_to_replay(const attested_boot& evidence,
 
 } // namespace
 
-std::uint32_t pcrs_needed(const base_image& image) {
-  std::uint32_t mask = pcrs_of(image);
-  if (image.secure_boot)
-    mask |= 1U << secure_boot_pcr;
-  if (image.ima)
-    mask |= 1U << ima_pcr;
-  return mask;
-}
-
-result<void> check_selection(const boot_policy& policy, std::span<const quoted_bank> banks) {
-  std::optional<error> first;
-  for (const auto& image : policy.images()) {
-    const auto alg = crypto::hash_alg_of(image->bank);
-    const auto* const bank = alg ? find_bank(banks, *alg) : nullptr;
-    const std::uint32_t missing = pcrs_needed(*image) & ~(bank == nullptr ? 0 : bank->mask);
-    if (missing == 0)
-      return {};
-    if (first)
-      continue;
-    std::uint32_t pcr = 0;
-    while (((missing >> pcr) & 1U) == 0)
-      ++pcr;
-    first = check_error("pcr-selection", "/quote",
-                        "the quote does not cover PCR " + std::to_string(pcr) + " in bank " +
-                            image->bank + ", which base image " + image->name + " needs");
-    first->pcr = pcr;
-  }
-  if (first)
-    return *std::move(first);
-  return {}; // no image at all: check 15 says so
-}
-
 result<boot_judgement> judge_boot(const attested_boot& evidence, const boot_policy& policy,
                                   const attestation_settings& settings) {
   eventlog::limits limits;
@@ -206,26 +151,19 @@ result<boot_judgement> judge_boot(const attested_boot& evidence, const boot_poli
   CUSTOS_CHECK(check_banks(log, evidence.banks, settings.allow_sha1)); // 9
   const auto algs = banks_to_replay(evidence, policy, settings, log);
   CUSTOS_TRY(const auto replayed, about("/event_log", eventlog::replay(log, algs)));
-  judge j(evidence, policy, settings, log, replayed);
-  boot_judgement out;
-  std::optional<mismatch> nearest;
-  for (const auto& image : policy.images()) { // 13 to 17
-    auto m = j.try_image(image, out);
-    if (!m)
-      break;
-    if (!nearest || m->matched_events > nearest->matched_events)
-      nearest = std::move(m);
-  }
-  if (!out.image && nearest)
-    return about("/event_log", result<boot_judgement>(std::move(nearest->why)));
-  if (!out.image)
-    return check_error("base-image", "", "no base image is configured that this host could match");
-  for (const auto& image : policy.watched()) {
-    if (out.watched.size() == watched_images_max)
-      break;
-    boot_judgement ignored;
-    out.watched.emplace_back(image->name, !j.try_image(image, ignored));
-  }
+  const boot_evidence boot{evidence.banks, log, replayed};
+  demands also(evidence, policy, settings, log, replayed);
+  const demand_check check = [&also](const base_image& image) { return also.check(image); };
+  auto outcome = policy.images().find(boot, check); // 13 to 17
+  if (outcome.why)
+    return about("/event_log", result<boot_judgement>(*std::move(outcome.why)));
+  auto out = std::move(also.found());
+  out.image = std::move(outcome.image);
+  const auto watched = policy.images().audit(boot, check);
+  for (const auto& image : watched.matching)
+    out.watched.emplace_back(image->name, true);
+  for (const auto& image : watched.differing)
+    out.watched.emplace_back(image->name, false);
   return out;
 }
 

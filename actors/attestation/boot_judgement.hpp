@@ -35,17 +35,10 @@ struct boot_judgement {
   std::vector<std::pair<std::string, bool>> watched; ///< images only watched: does it match?
 };
 
-/// Check 8: at least one image can be judged from what was signed.
-result<void> check_selection(const boot_policy& policy, std::span<const quoted_bank> banks);
-
 /// The first image, by name, that demands nothing this boot lacks; else the error is about the one
 /// that matched furthest. Errors name field, check, PCR and event; one of an IMA log that moved is
 /// retryable.
 result<boot_judgement> judge_boot(const attested_boot& evidence, const boot_policy& policy,
                                   const attestation_settings& settings);
-
-/// The PCRs that must be quoted and replayed for an image: those it names, 7 for a demand on Secure
-/// Boot, 10 for one on IMA.
-std::uint32_t pcrs_needed(const base_image& image);
 
 } // namespace custos::attestation

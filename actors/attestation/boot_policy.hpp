@@ -3,39 +3,30 @@
 // immutable, shared by all verifiers. boot_policy_source is thread-safe; the rest is pure.
 
 #include "actors/attestation/ima_index.hpp"
+#include "actors/attestation/image_index.hpp"
 #include "messages/config.hpp"
 
 #include <memory>
 #include <mutex>
-#include <set>
 #include <unordered_map>
-#include <vector>
 
 namespace custos::attestation {
 
 class boot_policy {
 public:
-  /// An image whose IMA policy cannot be used (a key that does not parse any more) matches nothing.
-  static std::shared_ptr<const boot_policy> build(const object_index<base_image>& images);
+  /// `before`: of an earlier revision, whose work is taken over for images that both have.
+  explicit boot_policy(const object_index<base_image>& images, const boot_policy* before = nullptr);
 
-  /// Images that grant, by name.
-  [[nodiscard]] const std::vector<std::shared_ptr<const base_image>>& images() const {
-    return images_;
-  }
-  /// Images that are only watched, by name.
-  [[nodiscard]] const std::vector<std::shared_ptr<const base_image>>& watched() const {
-    return watched_;
-  }
+  [[nodiscard]] const image_index& images() const { return images_; }
   /// Some image judges this bank.
-  [[nodiscard]] bool judges(crypto::hash_alg bank) const { return banks_.contains(bank); }
-  /// nullptr: the image demands no IMA log.
+  [[nodiscard]] bool judges(crypto::hash_alg bank) const;
+  /// nullptr: the image demands no IMA log, or its policy cannot be used (a signer's key that does
+  /// not parse any more): then it accepts nothing.
   [[nodiscard]] const ima_index* ima_of(const base_image& image) const;
 
 private:
-  std::vector<std::shared_ptr<const base_image>> images_;
-  std::vector<std::shared_ptr<const base_image>> watched_;
-  std::set<crypto::hash_alg> banks_;
-  std::unordered_map<const base_image*, ima_index> ima_;
+  image_index images_;
+  std::unordered_map<const base_image*, std::shared_ptr<const ima_index>> ima_;
 };
 
 /// Gives everybody the same policy for the same images.
@@ -44,8 +35,7 @@ public:
   std::shared_ptr<const boot_policy> of(const config_ptr& config);
 
 private:
-  std::mutex mutex_;
-  object_index<base_image> built_from_;
+  std::mutex mutex_; ///< guards present_
   std::shared_ptr<const boot_policy> present_;
 };
 

@@ -1,6 +1,7 @@
 #include "actors/attestation/reappraisal.hpp"
 
 #include "actors/attestation/ak_certificate.hpp"
+#include "actors/attestation/image_explain.hpp"
 
 #include <boost/json.hpp>
 
@@ -64,7 +65,7 @@ bj::object json_of(const result<boot_judgement>& r) {
 
 appraisal_context make_context(config_ptr config, crypto::certificate ak_ca, std::int64_t now) {
   appraisal_context out;
-  out.policy = boot_policy::build(config->base_images);
+  out.policy = std::make_shared<const boot_policy>(config->base_images);
   out.trust = std::make_shared<const trust_index>(*config);
   out.config = std::move(config);
   out.ak_ca = std::move(ak_ca);
@@ -80,7 +81,7 @@ result<boot_judgement> reappraise(const kept_evidence& e, const appraisal_contex
   static_cast<void>(fingerprint);
   CUSTOS_CHECK(check_host(e, who, *context.config));
   const auto banks = banks_of(e);
-  CUSTOS_CHECK(check_selection(*context.policy, banks));
+  CUSTOS_CHECK(context.policy->images().check_selection(banks));
   attested_boot boot;
   boot.banks = banks;
   boot.event_log = e.event_log;
@@ -88,6 +89,26 @@ result<boot_judgement> reappraise(const kept_evidence& e, const appraisal_contex
   boot.ak_name = who.ak.name;
   boot.reset_count = e.reset_count;
   return judge_boot(boot, *context.policy, context.config->settings);
+}
+
+boost::json::object explain(const kept_evidence& e, const appraisal_context& context) {
+  bj::object out{{"host", e.host}, {"at", e.at}, {"now", json_of(reappraise(e, context))}};
+  bj::array images;
+  const auto banks = banks_of(e);
+  // A log that does not parse explains nothing; the verdict says why.
+  if (const auto log = eventlog::parse(e.event_log)) {
+    std::vector<crypto::hash_alg> algs;
+    for (const auto& b : banks)
+      if (log->bank_index(b.alg) && context.policy->judges(b.alg))
+        algs.push_back(b.alg);
+    if (const auto replayed = eventlog::replay(*log, algs)) {
+      const boot_evidence boot{banks, *log, *replayed};
+      for (const auto& image : context.policy->images().worth_explaining(boot))
+        images.emplace_back(json_of(explain(*image, boot)));
+    }
+  }
+  out["images"] = std::move(images);
+  return out;
 }
 
 boost::json::object simulated::document() const {

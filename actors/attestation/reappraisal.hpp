@@ -25,6 +25,10 @@ appraisal_context make_context(config_ptr config, crypto::certificate ak_ca, std
 /// Checks 3 (the TPM, not the dates of the AK certificate), 8, 9 and 12 to 17.
 result<boot_judgement> reappraise(const kept_evidence& e, const appraisal_context& context);
 
+/// {"host","at","now":{...},"images":[...]}: the verdict of now, and the images that match or are
+/// nearest, each compared with this boot event by event; at most listed_images_max of them.
+boost::json::object explain(const kept_evidence& e, const appraisal_context& context);
+
 /// One host in a simulation: {"host","at","before":{...},"after":{...}}.
 struct simulated {
   host_id host;

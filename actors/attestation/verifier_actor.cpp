@@ -113,8 +113,8 @@ private:
   void bound(const std::pair<evidence, appraisal>& kept,
              caf::typed_response_promise<attestation_granted>& promise, std::uint64_t began) {
     const auto config = config_.get();
-    auto still =
-        guarded<bool>([&] { return verifier_core::check_bound(kept.first.host, kept.second, config); });
+    auto still = guarded<bool>(
+        [&] { return verifier_core::check_bound(kept.first.host, kept.second, config); });
     if (!still)
       return give_up(kept, still.failure(), promise, began);
     auto granted = guarded<attestation_granted>(

@@ -203,10 +203,8 @@ result<void> verifier_core::read_transport_key(known_ak& known, const bytes& spk
 }
 
 const boot_policy& verifier_core::present_policy(const config_ptr& config) {
-  if (!policy_ || !policy_images_.same_as(config->base_images)) {
+  if (!policy_ || !policy_->images().is_of(config->base_images))
     policy_ = shared_.policies->of(config);
-    policy_images_ = config->base_images;
-  }
   return *policy_;
 }
 
@@ -228,7 +226,7 @@ result<appraisal> verifier_core::run_checks(const evidence& e, const config_ptr&
                                            quote_binding(ticket.nonce, known->transport_thumbprint),
                                            settings.allow_sha1)); // 4 to 7
   const auto banks = quoted_banks(quote, e.pcrs);
-  CUSTOS_CHECK(check_selection(policy, banks)); // 8
+  CUSTOS_CHECK(policy.images().check_selection(banks)); // 8
   CUSTOS_CHECK(
       check_digest(e, quote, known->identity)); // 10: the values are the TPM's from here on
   reached.authentic = true;

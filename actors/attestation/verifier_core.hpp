@@ -115,7 +115,6 @@ private:
 
   std::shared_ptr<const verifier_keys> keys_;
   verifier_shared shared_;
-  object_index<base_image> policy_images_; ///< that policy_ was made of
   std::shared_ptr<const boot_policy> policy_;
   trust_reader trust_;
   used_tickets used_;
