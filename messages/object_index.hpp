@@ -99,8 +99,6 @@ public:
     out.at_ = found;
     return out;
   }
-  /// The very same objects, not only equal ones.
-  [[nodiscard]] bool same_as(const object_index& other) const { return shards_ == other.shards_; }
   [[nodiscard]] bool contains(std::string_view name) const { return find(name) != end(); }
   [[nodiscard]] std::size_t count(std::string_view name) const { return contains(name) ? 1 : 0; }
   /// The object is there.
