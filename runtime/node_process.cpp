@@ -222,7 +222,7 @@ gateway::node_ports node_process::impl::ports() {
   p.hosts = verifying.hosts;
   p.explain = port_to<explain_host, json_document>(host_records, admin_requests);
   p.simulate = port_to<simulate_changes, json_document>(host_records, admin_requests);
-  p.forget_host = port_to<forget_host, json_document>(host_records, admin_requests);
+  p.forget = port_to<forget_host, json_document>(host_records, admin_requests);
   p.generate = port_to<generate_key, key_released>(keys, key_requests);
   p.decrypt = port_to<decrypt_key, key_released>(keys, key_requests);
   p.providers = port_to<list_providers, std::vector<provider_status>>(keys, key_requests);

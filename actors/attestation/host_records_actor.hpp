@@ -2,6 +2,7 @@
 // Keeps what is known of hosts on disk, and their last evidence; judges it again when asked.
 
 #include "actors/attestation/host_table.hpp"
+#include "adapters/crypto/x509.hpp"
 #include "adapters/rocksdb/kv_store.hpp"
 #include "messages/clock.hpp"
 #include "messages/config_cell.hpp"

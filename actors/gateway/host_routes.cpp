@@ -170,7 +170,7 @@ void node_api::forget(const routed_request& r, const http::responder& respond) c
                   erased ? "" : erased.failure().message});
     if (!erased && !(was_not_bound && known))
       return respond(http::problem(erased.failure()));
-    ports_.forget_host({host}, document_to(respond));
+    ports_.forget({host}, document_to(respond));
   });
 }
 

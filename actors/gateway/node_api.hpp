@@ -38,7 +38,7 @@ struct node_ports {
   std::shared_ptr<const attestation::host_table> hosts;
   port<explain_host, json_document> explain;
   port<simulate_changes, json_document> simulate;
-  port<forget_host, json_document> forget_host;
+  port<forget_host, json_document> forget;
 
   port<generate_key, key_released> generate;
   port<decrypt_key, key_released> decrypt;
