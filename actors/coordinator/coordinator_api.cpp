@@ -59,7 +59,8 @@ bj::array messages_of(const std::vector<std::string>& details) {
 coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(ports)) {
   add_inventory_routes();
   add_endorsement_routes();
-  add_settings_and_image_routes();
+  add_settings_routes();
+  add_image_routes();
   add_provider_routes();
   add_provider_trust_routes();
   add_service_routes();
