@@ -60,7 +60,8 @@ coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(por
   add_inventory_routes();
   add_endorsement_routes();
   add_denial_routes();
-  add_settings_and_image_routes();
+  add_settings_routes();
+  add_image_routes();
   add_attestation_routes();
   add_provider_routes();
   add_provider_trust_routes();

@@ -84,7 +84,8 @@ private:
   void add_inventory_routes();
   void add_endorsement_routes();
   void add_denial_routes();
-  void add_settings_and_image_routes();
+  void add_settings_routes();
+  void add_image_routes();
   void add_attestation_routes();
   void add_provider_routes();
   void add_provider_trust_routes();
@@ -124,6 +125,12 @@ private:
   /// Every object of a kind; fails only when no node answers.
   void read_objects(const std::vector<member>& nodes, const std::string& kind,
                     std::function<void(result<seen_objects>)> done) const;
+  /// Unix seconds, by the name of a base image.
+  using last_attested_times = std::map<std::string, std::int64_t>;
+  /// The base images, and when a host last attested with each at any node.
+  void
+  read_images(const std::vector<member>& nodes,
+              std::function<void(result<seen_objects>, const last_attested_times&)> done) const;
   /// Reads a provider's document, lets `change` edit it, writes it to all nodes.
   void edit_object(const std::vector<member>& nodes, const std::string& kind,
                    const std::string& name,

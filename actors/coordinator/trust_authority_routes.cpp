@@ -147,6 +147,17 @@ void coordinator_api::add_endorsement_routes() {
                 create_object(nodes, kind, spec.name, spec.document, done);
               });
         });
+    add("DELETE", f.path + "/" + f.item, access::administrator, "Removes it from every node",
+        [this, f](routed_request&& r, const http::responder& respond) {
+          auto nodes = nodes_of(r);
+          if (!nodes)
+            return respond(contract_error(nodes.failure()));
+          run(r, respond, {f.service + ".delete", r.path.at("cluster")},
+              [this, kind = f.kind, nodes = *nodes, name = r.path.at("name")](
+                  const work_done& done) { delete_object(nodes, kind, name, done); });
+        });
+    if (f.kind == "base-images")
+      continue; // they have more to show: image_routes.cpp
     add_read(
         f.path, f.service + ".list", "All of them, with health: do the nodes agree",
         [this, f](routed_request&& r, const http::responder& respond) {
@@ -189,19 +200,10 @@ void coordinator_api::add_endorsement_routes() {
                          field_error(errc::not_found, "name", "there is none of that name")));
                    });
              });
-    add("DELETE", f.path + "/" + f.item, access::administrator, "Removes it from every node",
-        [this, f](routed_request&& r, const http::responder& respond) {
-          auto nodes = nodes_of(r);
-          if (!nodes)
-            return respond(contract_error(nodes.failure()));
-          run(r, respond, {f.service + ".delete", r.path.at("cluster")},
-              [this, kind = f.kind, nodes = *nodes, name = r.path.at("name")](
-                  const work_done& done) { delete_object(nodes, kind, name, done); });
-        });
   }
 }
 
-void coordinator_api::add_settings_and_image_routes() {
+void coordinator_api::add_settings_routes() {
   const auto path = base + "/attestation/tpm2/settings";
   add_read(path, "ti.tac.attestation.tpm2:Settings.get",
            "Settings of the TPM 2.0 attestation protocol",

@@ -3,14 +3,13 @@
 #include "actors/attestation/ek_trust.hpp"
 #include "actors/attestation/manual_check.hpp"
 #include "adapters/eventlog/event_types.hpp"
-#include "adapters/json/json.hpp"
+#include "runtime/cli/inputs.hpp"
 #include "runtime/cli/session.hpp"
 #include "runtime/cli/trust_files.hpp"
 #include "runtime/files.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <charconv>
 #include <chrono>
 
 namespace custos::cli {
@@ -21,15 +20,6 @@ using attestation::check_verdict;
 
 namespace {
 
-constexpr std::size_t log_bytes_max = 2U << 20U;
-constexpr std::size_t small_file_bytes_max = 64U << 10U;
-constexpr std::size_t pcr_file_bytes_max = 1U << 20U;
-
-result<bytes> read(const std::string& file, std::size_t bytes_max) {
-  CUSTOS_TRY(const auto text, runtime::read_text_file(file, bytes_max));
-  return to_bytes(text);
-}
-
 // ---- event logs
 
 struct log_arguments {
@@ -37,11 +27,8 @@ struct log_arguments {
 };
 
 result<void> replay(session& s, const log_arguments& a) {
-  CUSTOS_TRY(const auto raw, read(a.file, log_bytes_max));
-  auto log = eventlog::parse(raw);
-  if (!log)
-    return in_file(a.file, log.failure());
-  auto replayed = eventlog::replay(*log, log->known_banks());
+  CUSTOS_TRY(const auto log, read_boot_log(a.file));
+  auto replayed = eventlog::replay(log.parsed, log.parsed.known_banks());
   if (!replayed)
     return in_file(a.file, replayed.failure());
   bj::object pcrs;
@@ -51,23 +38,20 @@ result<void> replay(session& s, const log_arguments& a) {
       if (((bank.touched >> pcr) & 1U) != 0)
         values[std::to_string(pcr)] = crypto::hex(bank.value(pcr));
   }
-  s.show(bj::object{{"pcrs", std::move(pcrs)}, {"events", log->events.size()}});
+  s.show(bj::object{{"pcrs", std::move(pcrs)}, {"events", log.parsed.events.size()}});
   return {};
 }
 
 result<void> show_events(session& s, const log_arguments& a) {
-  CUSTOS_TRY(const auto raw, read(a.file, log_bytes_max));
-  auto log = eventlog::parse(raw);
-  if (!log)
-    return in_file(a.file, log.failure());
+  CUSTOS_TRY(const auto log, read_boot_log(a.file));
   bj::array events;
-  for (const auto& e : log->events) {
+  for (const auto& e : log.parsed.events) {
     bj::object one{{"event", e.index},
                    {"pcr", e.pcr},
                    {"type", eventlog::type_text(e.type)},
                    {"hint", eventlog::describe(e)}};
-    for (const auto alg : log->known_banks())
-      if (const auto digest = log->digest(e, alg); !digest.empty())
+    for (const auto alg : log.parsed.known_banks())
+      if (const auto digest = log.parsed.digest(e, alg); !digest.empty())
         one[crypto::to_string(alg)] = crypto::hex(digest);
     events.emplace_back(std::move(one));
   }
@@ -110,61 +94,20 @@ struct evidence_arguments {
   bool allow_sha1 = false;
 };
 
-/// {"sha256": {"0": "<hex>"}}, by itself or as member "pcrs" or "banks".
-result<std::vector<pcr_value>> read_pcrs(const std::string& file) {
-  CUSTOS_TRY(const auto text, runtime::read_text_file(file, pcr_file_bytes_max));
-  const auto wrong = [&](const std::string& where) {
-    return field_error(errc::malformed, file, "expected {\"sha256\": {\"0\": \"<hex>\"}}" + where);
-  };
-  auto document = json::parse_any(text);
-  if (!document || !document->is_object())
-    return wrong("");
-  const auto* banks = &document->get_object();
-  for (const auto* member : {"pcrs", "banks"})
-    if (const auto* const inner = banks->if_contains(member)) {
-      if (!inner->is_object())
-        return wrong(std::string(", at /") + member);
-      banks = &inner->get_object();
-      break;
-    }
-  std::vector<pcr_value> out;
-  for (const auto& [name, values] : *banks) {
-    const auto alg = crypto::hash_alg_of(name);
-    const auto* const list = values.if_object();
-    if (!alg || list == nullptr)
-      return wrong(", at /" + std::string(name));
-    for (const auto& [number, value] : *list) {
-      const auto where = ", at /" + std::string(name) + "/" + std::string(number);
-      pcr_value v;
-      const auto end = number.data() + number.size();
-      const auto r = std::from_chars(number.data(), end, v.pcr);
-      if (r.ec != std::errc{} || r.ptr != end || v.pcr >= eventlog::pcrs_max || !value.is_string())
-        return wrong(where);
-      auto digest = crypto::from_hex(value.get_string());
-      if (!digest || digest->size() != crypto::digest_size(*alg))
-        return wrong(where);
-      v.bank = static_cast<std::uint16_t>(*alg);
-      v.value = *std::move(digest);
-      out.push_back(std::move(v));
-    }
-  }
-  return out;
-}
-
 result<void> verify_evidence(session& s, const evidence_arguments& a) {
   attestation::manual_evidence e;
-  CUSTOS_TRY(e.ak, read(a.ak, small_file_bytes_max));
-  CUSTOS_TRY(e.quote, read(a.attest, small_file_bytes_max));
-  CUSTOS_TRY(e.signature, read(a.signature, small_file_bytes_max));
+  CUSTOS_TRY(e.ak, read_octets(a.ak, small_file_bytes_max));
+  CUSTOS_TRY(e.quote, read_octets(a.attest, small_file_bytes_max));
+  CUSTOS_TRY(e.signature, read_octets(a.signature, small_file_bytes_max));
   auto nonce = crypto::from_hex(a.nonce);
   if (!nonce || nonce->empty())
     return field_error(errc::invalid_argument, "--nonce", "expected hex digits, two an octet");
   e.nonce = *std::move(nonce);
   if (!a.pcrs.empty()) {
-    CUSTOS_TRY(e.pcrs, read_pcrs(a.pcrs));
+    CUSTOS_TRY(e.pcrs, read_pcr_values(a.pcrs));
   }
   if (!a.event_log.empty()) {
-    CUSTOS_TRY(e.event_log, read(a.event_log, log_bytes_max));
+    CUSTOS_TRY(e.event_log, read_octets(a.event_log, log_bytes_max));
   }
   e.allow_sha1 = a.allow_sha1;
   auto checks = attestation::check_manually(e);

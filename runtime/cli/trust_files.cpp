@@ -37,12 +37,6 @@ result<crypto::key> key_in(const std::string& text) {
 
 } // namespace
 
-error in_file(const std::string& file, error e) {
-  e.code = errc::malformed;
-  e.field = file;
-  return e;
-}
-
 result<std::vector<crypto::certificate>> read_certificates(const std::string& file) {
   CUSTOS_TRY(const auto text, runtime::read_text_file(file, runtime::pem_file_bytes_max));
   if (is_pem(text)) {

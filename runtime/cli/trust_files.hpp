@@ -4,14 +4,12 @@
 
 #include "adapters/crypto/x509.hpp"
 #include "messages/error.hpp"
+#include "runtime/cli/inputs.hpp"
 
 #include <string>
 #include <vector>
 
 namespace custos::cli {
-
-/// What does not read is said to be wrong in that file.
-error in_file(const std::string& file, error e);
 
 /// PEM (one or more), DER, or DER with the padding of NV.
 result<std::vector<crypto::certificate>> read_certificates(const std::string& file);

@@ -1,3 +1,5 @@
+#include "adapters/crypto/crypto.hpp"
+#include "runtime/cli/inputs.hpp"
 #include "runtime/cli/render.hpp"
 #include "runtime/cli/session.hpp"
 #include "runtime/cli/trust_files.hpp"
@@ -90,6 +92,17 @@ TEST(segment, leaves_no_way_out_of_its_place) {
   EXPECT_EQ(segment("\xC3\xA4 %"), "%C3%A4%20%25");
 }
 
+TEST(pcr_list, is_read_and_written) {
+  EXPECT_EQ(pcr_mask("--pcrs", "0-9,14").value(), 0x43FFU);
+  EXPECT_EQ(pcr_mask("--pcrs", "23").value(), 1U << 23);
+  EXPECT_EQ(pcr_mask("--pcrs", "").value(), 0U);
+  for (const auto* bad : {"24", "-1", "3-1", "a", "1,,2", "1-", "0x1", " 1"})
+    EXPECT_EQ(pcr_mask("--pcrs", bad).failure().field, "--pcrs") << bad;
+  EXPECT_EQ(pcr_text(0x43FF), "0-9,14");
+  EXPECT_EQ(pcr_text(0b1101), "0,2,3");
+  EXPECT_EQ(pcr_text(0), "");
+}
+
 TEST(complaint, names_field_check_and_place) {
   auto e = field_error(errc::attestation_failed, "/pcrs", "differs");
   e.check = "base-image";
@@ -180,6 +193,129 @@ TEST_F(cli_test, makes_an_image_of_a_boot_log) {
             runtime::exit_no_input);
   EXPECT_EQ(call({"image", "export", "--event-log", file("cut", "\x01\x02"), "--name", "web"}),
             runtime::exit_bad_data);
+}
+
+namespace {
+
+const std::string logs = std::string(CUSTOS_TEST_DATA) + "/attestation/eventlogs/";
+
+} // namespace
+
+TEST_F(cli_test, packs_and_signs_images) {
+  const auto log = logs + "ubuntu-2104-no-dbx.bin";
+  const auto key = crypto::generate_p256().value();
+  const auto other = crypto::generate_p256().value();
+  const auto pkcs8 = key.pkcs8_der();
+  const auto pem =
+      file("sign.key", "-----BEGIN PRIVATE KEY-----\n" + crypto::base64(pkcs8.reveal_secret()) +
+                           "\n-----END PRIVATE KEY-----\n");
+  const auto trusted = file("sign.pub", key.public_pem());
+  const auto stranger = file("other.pub", other.public_pem());
+  const auto packed = (folder / "web.tgz").string();
+  ASSERT_EQ(call({"image", "export", "--event-log", log, "--name", "web", "--out", packed,
+                  "--sign-key", pem}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_NE(complained.find("signed"), std::string::npos);
+  EXPECT_EQ(call({"image", "explain", "--event-log", log, "--trusted-key", trusted, packed}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_EQ(call({"image", "explain", "--event-log", log, "--trusted-key", stranger, packed}),
+            runtime::exit_denied);
+  EXPECT_NE(complained.find("web.tgz"), std::string::npos);
+  EXPECT_EQ(call({"image", "import", "--trusted-key", stranger, packed}), runtime::exit_denied);
+  const auto plain = (folder / "web.json").string();
+  ASSERT_EQ(call({"image", "export", "--event-log", log, "--name", "web", "--out", plain}),
+            runtime::exit_ok);
+  EXPECT_EQ(call({"image", "import", plain, "--trusted-key", trusted}), runtime::exit_denied);
+  EXPECT_EQ(call({"image", "diff", packed, plain}), runtime::exit_ok) << complained;
+  EXPECT_NE(written.find("same: true"), std::string::npos) << written;
+  EXPECT_EQ(call({"image", "export", "--event-log", log, "--name", "web", "--out", plain,
+                  "--sign-key", pem}),
+            runtime::exit_usage);
+}
+
+TEST_F(cli_test, explains_a_boot_offline) {
+  const auto image = (folder / "cos.json").string();
+  ASSERT_EQ(call({"image", "export", "--event-log", logs + "cos-85-amd-sev.bin", "--name", "cos",
+                  "--out", image}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", "--pcrs",
+                  logs + "cos-85-amd-sev.pcrs.json", image}),
+            runtime::exit_failure)
+      << "PCRs that the file does not hold are not quoted";
+  EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", image}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_NE(complained.find("--pcrs"), std::string::npos);
+  EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-93-amd-sev.bin", image}),
+            runtime::exit_failure);
+  EXPECT_NE(written.find("differences:"), std::string::npos);
+  EXPECT_NE(written.find("unexpected"), std::string::npos);
+  EXPECT_NE(written.find("to_change:"), std::string::npos);
+  EXPECT_NE(complained.find("base-image"), std::string::npos);
+  ASSERT_EQ(call({"image", "explain", "--json", "--event-log", logs + "cos-93-amd-sev.bin", image}),
+            runtime::exit_failure);
+  const auto json = bj::parse(written);
+  EXPECT_EQ(json.at("matches"), false);
+  EXPECT_EQ(json.at("why").at("check"), "base-image");
+}
+
+TEST_F(cli_test, makes_one_image_of_several_hosts) {
+  const auto out = (folder / "two.json").string();
+  const std::vector<std::string> both{"image",       "export",
+                                      "--event-log", logs + "cos-85-amd-sev.bin",
+                                      "--event-log", logs + "cos-93-amd-sev.bin",
+                                      "--name",      "cos",
+                                      "--out",       out};
+  ASSERT_EQ(call(both), runtime::exit_ok) << complained;
+  EXPECT_NE(complained.find("varies"), std::string::npos) << complained;
+  for (const auto* const log : {"cos-85-amd-sev.bin", "cos-93-amd-sev.bin"})
+    EXPECT_EQ(call({"image", "explain", "--event-log", logs + log, out}), runtime::exit_ok)
+        << complained;
+  auto refuse = both;
+  refuse.insert(refuse.end(), {"--varying", "refuse"});
+  EXPECT_EQ(call(refuse), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("cos-93-amd-sev.bin"), std::string::npos) << complained;
+}
+
+TEST_F(cli_test, takes_demands_into_an_image) {
+  const auto log = logs + "rhel8-uefi.bin";
+  const auto image = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{"image", "export", "--event-log", log, "--name",
+                                       "rhel",  "--json", "--out",       "-"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(call(arguments), runtime::exit_ok) << complained;
+    return written.empty() ? bj::object{} : bj::parse(written).as_object();
+  };
+  const auto plain = image({});
+  EXPECT_FALSE(plain.contains("secure_boot"));
+  EXPECT_FALSE(plain.contains("audit_only"));
+  const auto demanding = image({"--secure-boot", "log", "--authorities", "--audit-only"});
+  EXPECT_EQ(demanding.at("audit_only"), true);
+  EXPECT_EQ(demanding.at("secure_boot").at("enabled"), true);
+  EXPECT_FALSE(demanding.at("secure_boot").at("authorities").as_array().empty());
+  EXPECT_EQ(call({"image", "export", "--event-log", log, "--name", "rhel", "--secure-boot", "off",
+                  "--out", "-"}),
+            runtime::exit_bad_data);
+  const auto forms = image({"--pcrs", "4-9", "--exact", "0,7", "--ignore", "1"});
+  for (const auto& p : forms.at("pcrs").as_array()) {
+    const auto pcr = p.at("pcr").as_int64();
+    EXPECT_EQ(p.at("form"), pcr == 1 ? "ignored" : pcr == 0 || pcr == 7 ? "exact" : "ordered");
+  }
+  const auto ima =
+      image({"--ima-log", std::string(CUSTOS_TEST_DATA) + "/attestation/ima/ima-log-sha256",
+             "--ima-ignore", "/var"});
+  EXPECT_FALSE(ima.at("ima").at("files").as_array().empty());
+  EXPECT_EQ(ima.at("ima").at("ignored"), bj::array({"/var"}));
+  EXPECT_EQ(call({"image", "export", "--event-log", log, "--name", "x", "--pcrs", "16"}),
+            runtime::exit_usage);
+}
+
+TEST_F(cli_test, asks_for_a_change_to_simulate) {
+  EXPECT_EQ(call({"image", "simulate"}), runtime::exit_usage);
+  EXPECT_EQ(call({"image", "simulate", "--add", folder / "none"}), runtime::exit_no_input);
 }
 
 TEST_F(cli_test, judges_an_image_before_it_asks_anybody) {

@@ -63,7 +63,8 @@ TEST(explaining, names_events_that_are_new_and_events_that_are_gone) {
   EXPECT_EQ(first.at("events").as_array().size(), 4U);
   EXPECT_EQ(first.at("events").at(0).at("outcome"), "matched");
   EXPECT_EQ(first.at("events").at(0).at("event"), 1);
-  EXPECT_EQ(first.at("events").at(0).at("digest"), crypto::hex(crypto::sha256(as_bytes("shim"))));
+  EXPECT_EQ(first.at("events").at(0).at("digest").as_string(),
+            crypto::hex(crypto::sha256(as_bytes("shim"))));
 }
 
 TEST(explaining, sees_that_events_were_only_moved) {
