@@ -18,11 +18,14 @@ constexpr std::size_t certificate_bytes_max = 16384;
 constexpr std::size_t certificates_max = 5;
 constexpr std::size_t structure_bytes_max = 4096;
 constexpr std::size_t event_log_bytes_max = 4U << 20U;
+constexpr std::size_t ima_log_bytes_max = 4U << 20U;
+/// Far above what a kernel can log; keeps arithmetic on counts from overflowing.
+constexpr std::int64_t ima_entries_max = 1LL << 40U;
 constexpr std::size_t pcr_values_max = 16 * 24;
 constexpr std::size_t text_bytes_max = 16384;
 constexpr std::size_t providers_max = 4096;
 constexpr std::size_t small_body_bytes_max = 64U << 10U;
-/// Evidence: an event log in base64url and everything beside it.
+/// Evidence: logs in base64url and everything beside them.
 constexpr std::size_t evidence_body_bytes_max = 8U << 20U;
 
 bj::string b64(byte_view data) {
@@ -56,6 +59,17 @@ result<bytes> read_transport_key(const json::object& jwk) {
   if (key->type() != crypto::key_type::p256)
     return field_error(errc::invalid_argument, jwk.path(), "expected a P-256 key");
   return key->spki_der();
+}
+
+/// The optional members of evidence.
+result<void> read_options(json::object& o, evidence& e) {
+  CUSTOS_TRY(auto log, o.optional_base64url("ima_log", ima_log_bytes_max));
+  e.ima_log = std::move(log).value_or(bytes{});
+  CUSTOS_TRY(const auto first, o.optional_integer("ima_first", 0, ima_entries_max));
+  e.ima_first = static_cast<std::uint64_t>(first.value_or(0));
+  CUSTOS_TRY(const auto reporting, o.optional_boolean("reporting"));
+  e.reporting = reporting.value_or(false);
+  return {};
 }
 
 /// The host sends the token on as a header field: nothing may be in it that ends one (RFC
@@ -114,14 +128,21 @@ result<std::string> encode_evidence(const evidence& e) {
     pcrs.push_back(bj::object{{"bank", crypto::to_string(static_cast<crypto::hash_alg>(p.bank))},
                               {"pcr", p.pcr},
                               {"value", crypto::hex(p.value)}});
-  return bj::serialize(bj::object{{"host", e.host},
-                                  {"ticket", e.ticket},
-                                  {"ak_certificate", b64(e.ak_certificate)},
-                                  {"quote", b64(e.quote)},
-                                  {"signature", b64(e.signature)},
-                                  {"pcrs", std::move(pcrs)},
-                                  {"event_log", b64(e.event_log)},
-                                  {"transport_key", jose::jwk_of(key, "", "")}});
+  bj::object o{{"host", e.host},
+               {"ticket", e.ticket},
+               {"ak_certificate", b64(e.ak_certificate)},
+               {"quote", b64(e.quote)},
+               {"signature", b64(e.signature)},
+               {"pcrs", std::move(pcrs)},
+               {"event_log", b64(e.event_log)},
+               {"transport_key", jose::jwk_of(key, "", "")}};
+  if (!e.ima_log.empty())
+    o["ima_log"] = b64(e.ima_log);
+  if (e.ima_first != 0)
+    o["ima_first"] = e.ima_first;
+  if (e.reporting)
+    o["reporting"] = true;
+  return bj::serialize(o);
 }
 
 result<evidence> decode_evidence(std::string_view body) {
@@ -141,6 +162,7 @@ result<evidence> decode_evidence(std::string_view body) {
   CUSTOS_TRY(e.event_log, o.base64url("event_log", event_log_bytes_max));
   CUSTOS_TRY(const auto jwk, o.child("transport_key"));
   CUSTOS_TRY(e.transport_key, read_transport_key(jwk));
+  CUSTOS_CHECK(read_options(o, e));
   CUSTOS_CHECK(o.finish());
   return e;
 }
@@ -211,10 +233,14 @@ result<attestation_key_issued> decode_attestation_key_issued(std::string_view bo
 }
 
 std::string encode_attestation_granted(const attestation_granted& g) {
-  return bj::serialize(
-      bj::object{{"token", g.token},
-                 {"expires", g.expires},
-                 {"image", bj::object{{"name", g.image}, {"version", g.image_version}}}});
+  bj::object o{{"token", g.token},
+               {"expires", g.expires},
+               {"image", bj::object{{"name", g.image}, {"version", g.image_version}}}};
+  if (!g.reporting_token.empty())
+    o["reporting_token"] = g.reporting_token;
+  if (g.ima_entries != 0)
+    o["ima_entries"] = g.ima_entries;
+  return bj::serialize(o);
 }
 
 result<attestation_granted> decode_attestation_granted(std::string_view body) {
@@ -227,6 +253,13 @@ result<attestation_granted> decode_attestation_granted(std::string_view body) {
   CUSTOS_TRY(auto image, o.child("image"));
   CUSTOS_TRY(g.image, image.string("name", text_bytes_max));
   CUSTOS_TRY(g.image_version, image.string("version", text_bytes_max));
+  CUSTOS_TRY(auto reporting, o.optional_string("reporting_token", text_bytes_max));
+  if (reporting && !is_compact(*reporting))
+    return field_error(errc::invalid_argument, "/reporting_token",
+                       "expected a JWS in compact form");
+  g.reporting_token = std::move(reporting).value_or(std::string{});
+  CUSTOS_TRY(const auto entries, o.optional_integer("ima_entries", 0, ima_entries_max));
+  g.ima_entries = static_cast<std::uint64_t>(entries.value_or(0));
   return g;
 }
 

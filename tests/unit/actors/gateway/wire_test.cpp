@@ -36,6 +36,9 @@ evidence some_evidence() {
   }
   e.event_log = crypto::random_bytes(65536);
   e.transport_key = crypto::generate_p256().value().spki_der();
+  e.ima_log = crypto::random_bytes(512);
+  e.ima_first = 70'000;
+  e.reporting = true;
   return e;
 }
 
@@ -180,12 +183,30 @@ TEST(wire, carries_evidence) {
   EXPECT_EQ(read->signature, sent.signature);
   EXPECT_EQ(read->event_log, sent.event_log);
   EXPECT_EQ(read->transport_key, sent.transport_key);
+  EXPECT_EQ(read->ima_log, sent.ima_log);
+  EXPECT_EQ(read->ima_first, sent.ima_first);
+  EXPECT_EQ(read->reporting, sent.reporting);
   ASSERT_EQ(read->pcrs.size(), sent.pcrs.size());
   for (std::size_t i = 0; i < sent.pcrs.size(); ++i) {
     EXPECT_EQ(read->pcrs[i].bank, sent.pcrs[i].bank);
     EXPECT_EQ(read->pcrs[i].pcr, sent.pcrs[i].pcr);
     EXPECT_EQ(read->pcrs[i].value, sent.pcrs[i].value);
   }
+}
+
+TEST(wire, carries_evidence_without_what_is_optional) {
+  auto sent = some_evidence();
+  sent.ima_log.clear();
+  sent.ima_first = 0;
+  sent.reporting = false;
+  const auto text = encode_evidence(sent).value();
+  for (const char* name : {"ima_log", "ima_first", "reporting"})
+    EXPECT_EQ(text.find(name), std::string::npos) << name;
+  const auto read = decode_evidence(text);
+  ASSERT_TRUE(read.ok()) << read.failure().message;
+  EXPECT_TRUE(read->ima_log.empty());
+  EXPECT_EQ(read->ima_first, 0U);
+  EXPECT_FALSE(read->reporting);
 }
 
 TEST(wire, does_not_encode_evidence_for_a_key_that_is_none) {
@@ -241,6 +262,13 @@ TEST(wire, names_the_field_of_bad_evidence) {
           {"another type of key", jwk("kty", "oct"), "/transport_key/kty"},
           {"a secret member", jwk("d", "AA"), "/transport_key/d"},
           {"a short coordinate", jwk("x", "AA"), "/transport_key/x"},
+          {"a large IMA log", set("ima_log", crypto::base64url(bytes((4U << 20U) + 1))), "/ima_log",
+           errc::too_large},
+          {"a list as IMA log", set("ima_log", bj::array{}), "/ima_log"},
+          {"entries before the first", set("ima_first", -1), "/ima_first"},
+          {"more entries than a kernel logs", set("ima_first", (1LL << 40) + 1), "/ima_first"},
+          {"half an entry", set("ima_first", 0.5), "/ima_first"},
+          {"a number for yes", set("reporting", 1), "/reporting"},
           {"something else", set("image", "any"), "/image"},
       });
 }
@@ -358,13 +386,16 @@ TEST(wire, carries_an_issued_attestation_key) {
 }
 
 TEST(wire, carries_a_granted_token) {
-  const attestation_granted sent{"eyJ0.eyJo.c2ln-_", 1'800'028'800, "rack", "12.4"};
+  const attestation_granted sent{"eyJ0.eyJo.c2ln-_", 1'800'028'800, "rack", "12.4",
+                                 "eyJ0.eyJy.c2ln",   4711};
   const auto read = decode_attestation_granted(encode_attestation_granted(sent));
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->token, sent.token);
   EXPECT_EQ(read->expires, sent.expires);
   EXPECT_EQ(read->image, sent.image);
   EXPECT_EQ(read->image_version, sent.image_version);
+  EXPECT_EQ(read->reporting_token, sent.reporting_token);
+  EXPECT_EQ(read->ima_entries, sent.ima_entries);
   const auto image = [](const char* name) {
     return [name](bj::object& o) { o["image"].as_object().erase(name); };
   };
@@ -379,7 +410,15 @@ TEST(wire, carries_a_granted_token) {
                      {"no image", drop("image"), "/image"},
                      {"no name", image("name"), "/image/name"},
                      {"no version", image("version"), "/image/version"},
+                     {"an empty second token", set("reporting_token", ""), "/reporting_token"},
+                     {"a line in it", set("reporting_token", "a.b.c\n"), "/reporting_token"},
+                     {"entries below none", set("ima_entries", -1), "/ima_entries"},
+                     {"entries as text", set("ima_entries", "7"), "/ima_entries"},
                  });
+  const auto plain = encode_attestation_granted({"a.b.c", 1, "rack", "12", {}, 0});
+  EXPECT_EQ(plain.find("reporting_token"), std::string::npos);
+  EXPECT_EQ(plain.find("ima_entries"), std::string::npos);
+  EXPECT_TRUE(decode_attestation_granted(plain)->reporting_token.empty());
 }
 
 TEST(wire, carries_released_keys) {
