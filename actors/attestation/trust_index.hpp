@@ -32,8 +32,8 @@ struct trust_settings {
 
 /// What is known of a TPM, to find a denial that applies. Empty: not known, fits no denial.
 struct tpm_description {
-  std::string_view manufacturer, model, firmware, serial;
-  byte_view ek_spki_sha256, ak_name;
+  std::string_view manufacturer = {}, model = {}, firmware = {}, serial = {};
+  byte_view ek_spki_sha256 = {}, ak_name = {};
 };
 
 /// Thread rule: may be asked by many threads at once.

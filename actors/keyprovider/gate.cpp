@@ -45,6 +45,18 @@ result<void> check_host(const token_facts& facts, const config_snapshot& config,
   return {};
 }
 
+/// Of denials, those that a token tells to apply: by key. Those by model or firmware meet the host
+/// when its evidence is judged next.
+result<void> check_denied(const token_facts& facts, const attestation::trust_index& trust) {
+  attestation::tpm_description tpm;
+  tpm.ek_spki_sha256 = facts.ek_spki_sha256;
+  if (const auto* const d = trust.denies(tpm); d != nullptr)
+    return refusal(errc::forbidden, "gate-host",
+                   "the host's TPM is denied by \"" + d->name + "\"" +
+                       (d->reason.empty() ? std::string() : ": " + d->reason));
+  return {};
+}
+
 /// Step 3, second half.
 result<void> check_image(const token_facts& facts, const config_snapshot& config) {
   const auto found = config.base_images.find(facts.image);
@@ -233,26 +245,13 @@ result<void> gate::check_rate(const std::string& host, std::int64_t now) {
   return e;
 }
 
-bool gate::ek_listed(const crypto::sha256_digest& ek, const config_ptr& config) {
-  if (indexed_ != config) {
-    indexed_ = config;
-    listed_.clear();
-    for (const auto& [name, key] : config->endorsement_keys) {
-      crypto::sha256_digest digest{};
-      if (key.spki_sha256.size() != digest.size())
-        continue;
-      std::copy(key.spki_sha256.begin(), key.spki_sha256.end(), digest.begin());
-      listed_.insert(digest);
-    }
-  }
-  return listed_.find(ek) != listed_.end();
-}
-
 result<gate::verdict*> gate::checks_before_access(const key_caller& caller,
                                                   const config_ptr& config, std::int64_t now) {
   CUSTOS_TRY(verdict * v, check_token(caller, now));
   CUSTOS_CHECK(check_binding(caller, *v));
-  CUSTOS_CHECK(check_host(v->facts, *config, ek_listed(v->facts.ek_spki_sha256, config)));
+  const auto& trust = *trust_.at(config);
+  CUSTOS_CHECK(check_denied(v->facts, trust));
+  CUSTOS_CHECK(check_host(v->facts, *config, trust.listed(v->facts.ek_spki_sha256) != nullptr));
   CUSTOS_CHECK(check_image(v->facts, *config));
   if (sight_)
     CUSTOS_CHECK(check_boot(v->facts, sight_(v->facts.host)));

@@ -20,8 +20,9 @@
 // token's endorsement key. That key must be configured by itself, or (unless
 // require_endorsement_keys) TPM CAs must be configured or certificate validation be off: a token
 // does not say which CA vouched, so taking away one CA of several ends tokens only at their `exp`;
-// taking away the last, or quarantining the host, ends them at once.
+// taking away the last, quarantining the host, or denying its endorsement key ends them at once.
 
+#include "actors/attestation/trust_index.hpp"
 #include "adapters/crypto/crypto.hpp"
 #include "messages/config.hpp"
 #include "messages/keys.hpp"
@@ -33,7 +34,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace custos::keyprovider {
@@ -126,7 +126,6 @@ private:
 
   result<verdict*> check_token(const key_caller& caller, std::int64_t now);
   result<void> check_binding(const key_caller& caller, verdict& v) const;
-  bool ek_listed(const crypto::sha256_digest& ek, const config_ptr& config);
   result<void> check_rate(const std::string& host, std::int64_t now);
   result<verdict*> checks_before_access(const key_caller& caller, const config_ptr& config,
                                         std::int64_t now);
@@ -143,9 +142,7 @@ private:
   std::deque<crypto::sha256_digest> verdict_order_; ///< oldest first
   std::unordered_map<std::string, bucket> buckets_;
   std::int64_t buckets_swept_ = 0;
-  /// The endorsement keys of one snapshot, held so that its address stays its own.
-  config_ptr indexed_;
-  std::unordered_set<crypto::sha256_digest, digest_hash> listed_;
+  attestation::trust_reader trust_{std::make_shared<const attestation::trust_source>()};
 };
 
 } // namespace custos::keyprovider

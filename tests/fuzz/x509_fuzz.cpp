@@ -43,7 +43,7 @@ void judge(const crypto::certificate& certificate) {
   config.settings.ek_certificate_dates = certificate_dates::any_may_expire;
   config.settings.allow_sha1_certificates = true;
   config.tpm_cas["ca"] = {"ca", {certificate.der()}, ek_profile::relaxed};
-  config.denials["d"] = {.name = "d", .model = "m"};
+  config.denials["d"] = {"d", "", "m", "", "", {}, {}, ""};
   const attestation::trust_index trust(config);
   const attestation::ek_claim claim{certificate.public_key(), {certificate.der()}};
   if (!claim.ek_public)

@@ -2,6 +2,7 @@
 // attestation keys. Named after the advisory.
 
 #include "actors/attestation/verifier_core.hpp"
+#include "tests/unit/actors/attestation/denial_of.hpp"
 #include "tests/unit/actors/attestation/software_tpm.hpp"
 #include "tests/unit/adapters/tpm/credential_opener.hpp"
 #include "tests/unit/adapters/tpm/ek_certificate_maker.hpp"
@@ -127,9 +128,10 @@ TEST_F(AdvisoriesOfEnrolment, CVE_2022_1053) {
 TEST_F(AdvisoriesOfEnrolment, ADeniedAttestationKeyEndsAtOnce) {
   ASSERT_TRUE(core.appraise(s.good(), s.config, now));
   s.config = std::make_shared<config_snapshot>(*s.config);
-  s.config->denials["stolen"] = {.name = "stolen",
-                                 .ak_name = must(tpm::parse_public(s.device.ak_public)).name,
-                                 .reason = "seen elsewhere"};
+  s.config->denials["stolen"] =
+      denial_of{.name = "stolen",
+                .ak_name = must(tpm::parse_public(s.device.ak_public)).name,
+                .reason = "seen elsewhere"};
   const auto verdict = core.appraise(s.good(), s.config, now);
   ASSERT_FALSE(verdict);
   EXPECT_EQ(verdict.failure().check, "ak-denied");
@@ -137,7 +139,8 @@ TEST_F(AdvisoriesOfEnrolment, ADeniedAttestationKeyEndsAtOnce) {
   s.config = std::make_shared<config_snapshot>(*s.config);
   const auto ek = crypto::sha256(s.device.ek.spki_der());
   s.config->denials.clear();
-  s.config->denials["tpm"] = {.name = "tpm", .ek_spki_sha256 = bytes(ek.begin(), ek.end())};
+  s.config->denials["tpm"] =
+      denial_of{.name = "tpm", .ek_spki_sha256 = bytes(ek.begin(), ek.end())};
   refused(request(), "ek-denied");
   s.config = std::make_shared<config_snapshot>(*s.config);
   s.config->denials.clear();

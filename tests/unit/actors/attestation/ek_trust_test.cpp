@@ -1,4 +1,5 @@
 #include "actors/attestation/ek_trust.hpp"
+#include "tests/unit/actors/attestation/denial_of.hpp"
 #include "tests/unit/actors/attestation/software_tpm.hpp"
 #include "tests/unit/adapters/crypto/crl_maker.hpp"
 #include "tests/unit/adapters/crypto/roca_key.hpp"
@@ -312,11 +313,8 @@ TEST_F(EkTrust, RequiredCrls) {
 class Denials : public EkTrust {
 protected:
   Denials() { trust_vendor(); }
-  void deny(denial d) {
-    d.name = "d";
-    config->denials["d"] = std::move(d);
-  }
-  void denies(const denial& d, bool it_does, const ek_claim& claim) {
+  void deny(const denial_of& d) { config->denials["d"] = d; }
+  void denies(const denial_of& d, bool it_does, const ek_claim& claim) {
     deny(d);
     if (it_does)
       refused(claim, now, "ek-denied", "/ek_public");
@@ -410,9 +408,9 @@ TEST_F(Denials, OfAnAttestationKey) {
 TEST_F(Denials, OneOfMany) {
   for (int i = 0; i < 300; ++i) {
     const auto n = std::to_string(i);
-    config->denials["ek" + n] = {.name = "ek" + n,
-                                 .ek_spki_sha256 = bytes(32, static_cast<std::uint8_t>(i))};
-    config->denials["model" + n] = {.name = "model" + n, .model = n};
+    config->denials["ek" + n] =
+        denial_of{.name = "ek" + n, .ek_spki_sha256 = bytes(32, static_cast<std::uint8_t>(i))};
+    config->denials["model" + n] = denial_of{.name = "model" + n, .model = n};
   }
   trusted(with_chain);
   denies({.serial = "1267"}, true, with_chain);
@@ -540,7 +538,7 @@ TEST_F(RecordedEks, OfAVendorWhoseRootIsNotThere) {
   config->settings.require_crls = true;
   refused("keylime-ek/st_ecdsa_sha256.der");
   config->settings.require_crls = false;
-  config->denials["st"] = {.name = "st", .manufacturer = "id:53544D20"};
+  config->denials["st"] = denial_of{.name = "st", .manufacturer = "id:53544D20"};
   EXPECT_EQ(verdict("keylime-ek/st_ecdsa_sha256.der").failure().check, "ek-denied");
 }
 

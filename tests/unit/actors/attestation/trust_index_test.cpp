@@ -1,5 +1,6 @@
 #include "actors/attestation/trust_index.hpp"
 
+#include "tests/unit/actors/attestation/denial_of.hpp"
 #include "tests/unit/actors/attestation/software_tpm.hpp"
 #include "tests/unit/adapters/tpm/ek_certificate_maker.hpp"
 
@@ -29,7 +30,7 @@ protected:
     config->tpm_cas["vendor"] = {"vendor", {maker.root.der(), maker.issuing.der()}};
     const auto d = digest_of(1);
     config->endorsement_keys["one"] = {"one", bytes(d.begin(), d.end()), std::nullopt};
-    config->denials["d"] = {.name = "d", .model = "old"};
+    config->denials["d"] = denial_of{.name = "d", .model = "old"};
     config->hosts["h"] = {"h", bytes(32, 1)};
   }
   /// The next snapshot, as the ConfigStore makes it: a copy that shares what did not change.

@@ -1,6 +1,7 @@
 #include "actors/keyprovider/gate.hpp"
 
 #include "adapters/jose/jose.hpp"
+#include "tests/unit/actors/attestation/denial_of.hpp"
 
 #include <functional>
 #include <gtest/gtest.h>
@@ -273,6 +274,20 @@ TEST_F(gate_test, wants_listed_endorsement_keys_where_they_are_required) {
   EXPECT_EQ(refused_by(g), "");
   config.endorsement_keys.clear();
   EXPECT_EQ(refused_by(g), "gate-host") << "the index must follow the configuration";
+}
+
+TEST_F(gate_test, a_denial_of_the_endorsement_key_ends_its_tokens_at_once) {
+  config.endorsement_keys["ek"] = {"ek", bytes(32, 0xEE), {}};
+  auto g = make();
+  EXPECT_EQ(refused_by(g), "");
+  config.denials["stolen"] =
+      attestation::test::denial_of{.name = "stolen", .ek_spki_sha256 = bytes(32, 0xEE)};
+  EXPECT_EQ(refused_by(g), "gate-host");
+  config.denials["stolen"].ek_spki_sha256 = bytes(32, 0xEF);
+  EXPECT_EQ(refused_by(g), "");
+  config.denials["model"] = attestation::test::denial_of{
+      .name = "model", .model = "old"}; // a token does not tell the model
+  EXPECT_EQ(refused_by(g), "");
 }
 
 TEST_F(gate_test, refuses_an_image_that_is_gone_or_changed) {

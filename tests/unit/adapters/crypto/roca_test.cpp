@@ -24,11 +24,9 @@ TEST(CVE_2017_15361, keys_of_the_flawed_generator_have_the_mark) {
 }
 
 TEST(CVE_2017_15361, other_keys_have_not) {
-  for (const unsigned bits : {2048U, 3072U}) {
-    const auto k = generate_rsa(bits);
-    ASSERT_TRUE(k);
-    EXPECT_FALSE(has_roca_mark(rsa_numbers_of(*k)->modulus));
-  }
+  const auto k = generate_rsa(2048);
+  ASSERT_TRUE(k);
+  EXPECT_FALSE(has_roca_mark(rsa_numbers_of(*k)->modulus));
   EXPECT_FALSE(has_roca_mark({}));
   EXPECT_FALSE(has_roca_mark(bytes(256, 0)));
 }

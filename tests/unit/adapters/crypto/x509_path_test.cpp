@@ -119,9 +119,15 @@ TEST_F(Path, Sha1OnlyWhereItIsAllowedAndMd5Never) {
   const auto sha1 = maker.issue(ek, {.digest = "SHA1"});
   EXPECT_FALSE(holds(sha1, {maker.issuing}));
   EXPECT_TRUE(holds(sha1, {maker.issuing}, allowed)) << why;
-  const auto md5 = maker.issue(ek, {.digest = "MD5"});
-  EXPECT_FALSE(holds(md5, {maker.issuing}));
-  EXPECT_FALSE(holds(md5, {maker.issuing}, allowed));
+  // There is no ECDSA with MD5.
+  const auto rsa = generate_rsa(2048);
+  ASSERT_TRUE(rsa);
+  const auto rsa_ca =
+      make_ek_certificate(*rsa, maker.root_key, maker.root, ca_certificate("RSA CA"));
+  EXPECT_TRUE(holds(make_ek_certificate(ek, *rsa, rsa_ca), {rsa_ca})) << why;
+  const auto md5 = make_ek_certificate(ek, *rsa, rsa_ca, {.digest = "MD5"});
+  EXPECT_FALSE(holds(md5, {rsa_ca}));
+  EXPECT_FALSE(holds(md5, {rsa_ca}, allowed));
   EXPECT_NE(why.find("too weak"), std::string::npos) << why;
   auto ca = ca_certificate("Old CA");
   ca.digest = "SHA1";
@@ -323,9 +329,14 @@ TEST_F(Revocation, AListIsCurrentBetweenItsDates) {
 TEST_F(Revocation, ACurrentListIsSignedWithAGoodHash) {
   demanded(by_issuing({.digest = "SHA384"}), true);
   demanded(by_issuing({.digest = "SHA1"}), false);
-  demanded(by_issuing({.digest = "MD5"}), false);
   EXPECT_TRUE(judged({by_root(), by_issuing({.digest = "SHA1"})}, true, true));
-  EXPECT_FALSE(judged({by_root(), by_issuing({.digest = "MD5"})}, true, true));
+  const auto rsa = generate_rsa(2048);
+  ASSERT_TRUE(rsa);
+  const auto rsa_ca =
+      make_ek_certificate(*rsa, maker.root_key, maker.root, ca_certificate("RSA CA"));
+  path = {make_ek_certificate(ek, *rsa, rsa_ca), rsa_ca, maker.root};
+  EXPECT_TRUE(judged({by_root(), make_crl(rsa_ca, *rsa)}, true));
+  EXPECT_FALSE(judged({by_root(), make_crl(rsa_ca, *rsa, {.digest = "MD5"})}, true, true));
 }
 
 TEST_F(Revocation, ACurrentListIsComplete) {

@@ -191,11 +191,15 @@ TEST(AttestationKey, EveryAcceptedKindOfKeyAndScheme) {
   };
   const auto p384 = crypto::key(std::shared_ptr<evp_pkey_st>(EVP_EC_gen("P-384"), EVP_PKEY_free));
   std::vector<row> rows{{fresh_key(), 0x0018, 0x000B}, {p384, 0x0018, 0x000C}};
-  for (const unsigned bits : {2048U, 3072U, 4096U})
-    for (const std::uint16_t scheme : {0x0014, 0x0016}) // RSASSA, RSAPSS
-      rows.push_back({*crypto::generate_rsa(bits), scheme, 0x000B});
+  for (const unsigned bits : {2048U, 3072U, 4096U}) {
+    const auto rsa = crypto::generate_rsa(bits);
+    ASSERT_TRUE(rsa);
+    rows.push_back({*rsa, 0x0014, 0x000B}); // RSASSA
+    rows.push_back({*rsa, 0x0016, 0x000B}); // RSAPSS
+  }
   for (const auto& [key, scheme, hash] : rows)
-    for (const std::uint16_t name_alg : {0x000B, 0x000C, 0x000D}) {
+    for (const auto name_alg :
+         {std::uint16_t{0x000B}, std::uint16_t{0x000C}, std::uint16_t{0x000D}}) {
       const template_of t{.name_alg = name_alg, .scheme = scheme, .scheme_hash = hash};
       const auto raw =
           key.type() == crypto::key_type::rsa ? rsa_public(modulus_of(key), t) : ecc_public(key, t);
