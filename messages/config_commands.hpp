@@ -79,4 +79,13 @@ struct config_documents {
   std::uint64_t revision = 0;           ///< of the store when they were read
 };
 
+/// What a new token signing key (token-keys/{kid}) shall be. Times in unix seconds and seconds;
+/// what is left out has a default (actors/attestation/token_keyring.hpp).
+struct token_key_wish {
+  std::string algorithm = "ES256";            ///< or "ES384", "PS256", "RS256"
+  std::optional<std::int64_t> signs_from;     ///< from now on
+  std::optional<std::int64_t> signs_for_s;    ///< from then on
+  std::optional<std::int64_t> verifies_for_s; ///< after that; at least the life of a token
+};
+
 } // namespace custos

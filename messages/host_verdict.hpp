@@ -17,8 +17,9 @@ namespace custos {
 
 /// A check that said no, but was not enforced (settings: audit_only).
 struct audit_finding {
-  std::string check;
+  std::string check; ///< "secure-boot"
   std::string message;
+  friend bool operator==(const audit_finding&, const audit_finding&) = default;
 };
 
 /// The last word on a host.

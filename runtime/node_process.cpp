@@ -1,15 +1,17 @@
 #include "runtime/node_process.hpp"
 
 #include "actors/attestation/host_records_actor.hpp"
-#include "actors/attestation/token.hpp"
+#include "actors/attestation/token_keyring.hpp"
 #include "actors/attestation/verifier_actor.hpp"
 #include "actors/audit/audit_actor.hpp"
 #include "actors/gateway/node_api.hpp"
 #include "actors/keyprovider/key_provider_actor.hpp"
+#include "actors/keyprovider/token_reader.hpp"
 #include "actors/kmip/group_actor.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/tls/stream.hpp"
 #include "cluster/bootstrap.hpp"
+#include "cluster/config_codec.hpp"
 #include "cluster/config_preview.hpp"
 #include "cluster/config_store_actor.hpp"
 #include "cluster/node_store.hpp"
@@ -47,6 +49,7 @@ struct node_process::impl {
   void add_metrics();
   void add_attestation_metrics(std::vector<metric_sample>& out) const;
   gateway::node_ports ports();
+  void make_token_key(token_key_wish wish, gateway::callback<config_document> done);
   result<kmip_api> spawn_group(const key_provider& provider);
   keyprovider::key_provider_dependencies key_dependencies();
 
@@ -81,7 +84,7 @@ struct node_process::impl {
   std::shared_ptr<attestation::verdict_counters> verdicts =
       std::make_shared<attestation::verdict_counters>();
   std::shared_ptr<audit::audit_gauges> audit_gauges = std::make_shared<audit::audit_gauges>();
-  std::vector<jose::trusted_key> token_keys;
+  std::shared_ptr<attestation::token_keyring_source> token_keys;
   config_store_api config_store;
   attestation::verifier_shared verifying;
   std::shared_ptr<attestation::record_inbox> record_inbox =
@@ -143,22 +146,18 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
   given.config = config;
   given.now = now;
   given.audit = audit;
-  given.check_token = [this](std::string_view token,
-                             std::int64_t at) -> result<keyprovider::token_facts> {
-    const attestation::token_expectation expected{token_keys, store->keys()->issuer,
-                                                  attestation::key_audience};
-    CUSTOS_TRY(auto claims, attestation::read_token(token, expected, at));
-    keyprovider::token_facts facts;
-    facts.host = std::move(claims.host);
-    facts.key_thumbprint = claims.key_thumbprint;
-    facts.ek_spki_sha256 = claims.ek_spki_sha256;
-    facts.image = std::move(claims.image);
-    facts.image_version = std::move(claims.image_version);
-    facts.expires = claims.expires;
-    facts.issued = claims.issued;
-    facts.ak_name = std::move(claims.ak_name);
-    facts.reset_count = claims.reset_count;
-    return facts;
+  // The gate's own view of the keys: used on its thread only.
+  struct gate_view {
+    config_reader config;
+    attestation::token_keyring_reader keys;
+  };
+  const auto view = std::make_shared<gate_view>(
+      gate_view{config_reader(config), attestation::token_keyring_reader(token_keys)});
+  given.check_token = keyprovider::tokens_of(store->keys()->issuer, [view](std::int64_t at) {
+    return view->keys.get(view->config.get()).trusted_at(at);
+  });
+  given.token_keys_generation = [view, at = now] {
+    return view->keys.trust_generation(view->config.get(), at());
   };
   given.sight_of_host =
       [hosts = verifying.hosts](const std::string& host) -> std::optional<keyprovider::host_sight> {
@@ -185,10 +184,16 @@ void node_process::impl::start_services() {
   verifier_keys->challenge_key = k.challenge_key;
   verifier_keys->ak_ca_key = k.ak_ca_key;
   verifier_keys->ak_ca_certificate = k.ak_ca_certificate;
-  verifier_keys->token_key = k.token_key;
-  verifier_keys->token_kid = k.token_kid;
+  token_keys = std::make_shared<attestation::token_keyring_source>(
+      attestation::initial_key{k.token_key, k.token_kid},
+      [s = store](const token_key& key) {
+        return s->seals()->open({key.sealed_private_key}, cluster::token_key_use(key.name));
+      },
+      [](const std::string& problem) {
+        log_error("token_key.unusable", {{"detail", problem}});
+      });
+  verifier_keys->token_keys = token_keys;
   verifier_keys->issuer = k.issuer;
-  token_keys.push_back({k.token_kid, k.token_key, "ES256"});
   attestation::verifier_dependencies given{verifier_keys, config, now, verdicts};
   given.shared = verifying;
   given.config_store = config_store;
@@ -201,6 +206,29 @@ void node_process::impl::start_services() {
   verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads), given);
   keys = keyprovider::spawn_key_provider(system, key_dependencies());
   calls = std::make_unique<bridge>(system, options.common.io_threads);
+}
+
+/// On a thread of its own: making an RSA key takes longer than a socket or an actor may wait.
+void node_process::impl::make_token_key(token_key_wish wish,
+                                        gateway::callback<config_document> done) {
+  auto permit = admin_requests.try_enter();
+  if (!permit) {
+    auto full =
+        make_error(errc::overloaded, "the service has all the requests in hand that it takes");
+    full.retry_after_s = 1;
+    return done(std::move(full));
+  }
+  system.spawn<caf::detached>([wish = std::move(wish), done = std::move(done), permit, s = store,
+                               settings = config->load()->settings, at = now()] {
+    auto made = attestation::make_token_key(
+        wish, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
+          CUSTOS_TRY(auto sealed, s->seals()->seal(pkcs8, cluster::token_key_use(kid)));
+          return std::move(sealed.sealed);
+        });
+    if (!made)
+      return done(made.failure());
+    done(config_document{made->name, cluster::write_object(*made), 0});
+  });
 }
 
 gateway::node_ports node_process::impl::ports() {
@@ -241,6 +269,9 @@ gateway::node_ports node_process::impl::ports() {
                                                  cluster::client_private_key_use(provider)));
     return std::move(sealed.sealed);
   };
+  p.new_token_key = [this](token_key_wish wish, gateway::callback<config_document> done) {
+    make_token_key(std::move(wish), std::move(done));
+  };
   p.apply = port_to<config_command, config_applied>(config_store, admin_requests);
   p.read = port_to<get_config_object, config_document>(config_store, admin_requests);
   p.list = port_to<list_config_objects, config_documents>(config_store, admin_requests);
@@ -264,7 +295,8 @@ gateway::node_ports node_process::impl::ports() {
                 : result<std::string>(issued.failure()));
   };
   const auto& k = *store->keys();
-  p.jwks = [text = jose::jwks_of({{k.token_key, k.token_kid, "sig", "ES256"}})] { return text; };
+  p.jwks = [this] { return token_keys->of(config->load()).ring->jwks_at(now()); };
+  p.token_algorithms = [this] { return token_keys->of(config->load()).ring->algorithms_at(now()); };
   p.issuer = k.issuer;
   p.ca_pem = k.ca_certificate.pem();
   p.audit = [this](audit_record record) { caf::anon_send(audit, std::move(record)); };

@@ -334,7 +334,7 @@ void verifier_core::take_back(const evidence& e, const error& why, std::int64_t 
 }
 
 result<attestation_granted> verifier_core::issue(const appraisal& found, const evidence& e,
-                                                 const config_ptr& config, std::int64_t now) const {
+                                                 const config_ptr& config, std::int64_t now) {
   token_claims claims;
   claims.issuer = keys_->issuer;
   claims.host = e.host;
@@ -352,9 +352,24 @@ result<attestation_granted> verifier_core::issue(const appraisal& found, const e
   claims.event_log_sha256 = found.event_log_sha256;
   claims.ak_name = found.ak_name;
   claims.reset_count = found.reset_count;
+  claims.restart_count = found.restart_count;
+  claims.secure_boot = found.boot.secure_boot;
+  if (found.boot.ima) {
+    claims.ima_entries = found.boot.ima->state.entries;
+    claims.ima_ignored = found.image->ima->ignored;
+  }
+  claims.findings = found.boot.findings;
+  claims.config_fingerprint = config->fingerprint;
   attestation_granted out;
-  CUSTOS_TRY(out.token, make_token(claims, keys_->token_key, keys_->token_kid));
+  const auto& by = token_keys_.get(config).signer_at(now);
+  CUSTOS_TRY(out.token, make_token(claims, by, config->settings.ear_claims));
   out.expires = claims.expires;
+  if (e.reporting) {
+    claims.audience = reporting_audience;
+    claims.expires = now + config->settings.reporting_token_life_s;
+    claims.id = crypto::base64url(crypto::random_bytes(16));
+    CUSTOS_TRY(out.reporting_token, make_token(claims, by, config->settings.ear_claims));
+  }
   out.image = claims.image;
   out.image_version = claims.image_version;
   if (found.boot.ima)

@@ -8,6 +8,7 @@
 #include "actors/attestation/ek_trust.hpp"
 #include "actors/attestation/host_table.hpp"
 #include "actors/attestation/ticket.hpp"
+#include "actors/attestation/token_keyring.hpp"
 #include "messages/attestation.hpp"
 #include "messages/config.hpp"
 
@@ -23,8 +24,7 @@ struct verifier_keys {
   crypto::secret_ptr challenge_key;
   crypto::key ak_ca_key;
   crypto::certificate ak_ca_certificate;
-  crypto::key token_key;
-  std::string token_kid;
+  std::shared_ptr<token_keyring_source> token_keys;
   std::string issuer;
 };
 
@@ -61,7 +61,8 @@ struct verifier_shared {
 class verifier_core {
 public:
   explicit verifier_core(std::shared_ptr<const verifier_keys> keys, verifier_shared shared = {})
-      : keys_(std::move(keys)), shared_(std::move(shared)), trust_(shared_.trust) {}
+      : keys_(std::move(keys)), shared_(std::move(shared)), token_keys_(keys_->token_keys),
+        trust_(shared_.trust) {}
 
   challenge make_challenge(const config_ptr& config, std::int64_t now) const;
   result<attestation_key_issued> issue_attestation_key(const attestation_key_request& request,
@@ -71,7 +72,7 @@ public:
   result<appraisal> appraise(const evidence& e, const config_ptr& config, std::int64_t now);
   /// The token for what was found; a host that was unbound has been bound meanwhile.
   result<attestation_granted> issue(const appraisal& found, const evidence& e,
-                                    const config_ptr& config, std::int64_t now) const;
+                                    const config_ptr& config, std::int64_t now);
   /// Both, for a host that is bound, or need not be.
   result<attestation_granted> grant(const evidence& e, const config_ptr& config, std::int64_t now);
   /// Is the host bound to what was found, by now? True, or error.check "host-binding".
@@ -115,6 +116,7 @@ private:
 
   std::shared_ptr<const verifier_keys> keys_;
   verifier_shared shared_;
+  token_keyring_reader token_keys_;
   std::shared_ptr<const boot_policy> policy_;
   trust_reader trust_;
   used_tickets used_;

@@ -63,6 +63,7 @@ coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(por
   add_settings_routes();
   add_image_routes();
   add_attestation_routes();
+  add_token_key_routes();
   add_provider_routes();
   add_provider_trust_routes();
   add_service_routes();

@@ -87,6 +87,7 @@ private:
   void add_settings_routes();
   void add_image_routes();
   void add_attestation_routes();
+  void add_token_key_routes();
   void add_provider_routes();
   void add_provider_trust_routes();
   void add_service_routes();

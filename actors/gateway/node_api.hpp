@@ -53,6 +53,10 @@ struct node_ports {
   std::function<result<bytes>(const std::string& provider, const crypto::secret_bytes& pem)>
       seal_private_key;
 
+  /// Makes a signing key on this node; the answer is the document token-keys/{kid}, to be written
+  /// to every node.
+  port<token_key_wish, config_document> new_token_key;
+
   port<config_command, config_applied> apply;
   port<get_config_object, config_document> read;
   port<list_config_objects, config_documents> list;
@@ -67,8 +71,10 @@ struct node_ports {
       issue_certificate;
 
   std::function<std::string()> jwks; ///< the JWK set document
-  std::string issuer;                ///< `iss` of our tokens
-  std::string ca_pem;                ///< the cluster CA
+  /// Algorithms of the keys in it, each once.
+  std::function<std::vector<std::string>()> token_algorithms;
+  std::string issuer; ///< `iss` of our tokens
+  std::string ca_pem; ///< the cluster CA
 
   std::function<void(audit_record)> audit;
   std::function<config_ptr()> snapshot;
@@ -89,6 +95,7 @@ private:
   void add_attestation_routes();
   void add_host_routes();
   void forget(const routed_request& r, const http::responder& respond) const;
+  void add_token_key_routes();
   void add_key_routes();
   void add_provider_admin_routes();
   void add_config_routes();

@@ -264,6 +264,7 @@ int run(int argc, const char* const* argv) {
   add_image_commands(commands);
   add_provider_commands(commands);
   add_evidence_commands(commands);
+  add_token_commands(commands);
   app.app().require_subcommand(0, 1);
   if (const auto code = app.parse(argc, argv))
     return *code;

@@ -87,10 +87,21 @@ inline std::shared_ptr<const verifier_keys> make_cluster() {
   ca.not_after = now + 1'000'000'000;
   keys->ak_ca_certificate =
       must(crypto::issue_certificate(ca, keys->ak_ca_key, keys->ak_ca_key, nullptr));
-  keys->token_key = must(crypto::generate_p256());
-  keys->token_kid = "token-1";
+  keys->token_keys = std::make_shared<token_keyring_source>(
+      initial_key{must(crypto::generate_p256()), "token-1"},
+      [](const token_key&) -> result<crypto::secret_bytes> {
+        return make_error(errc::unsupported, "there are no sealed keys here");
+      });
   keys->issuer = "https://trust.example";
   return keys;
+}
+
+/// Who verifies the tokens of these keys.
+inline std::vector<jose::trusted_key> trusted_keys(const verifier_keys& keys,
+                                                   const config_ptr& config) {
+  const auto ring = keys.token_keys->of(config).ring;
+  const auto trusted = ring->trusted_at(now);
+  return {trusted.begin(), trusted.end()};
 }
 
 /// The values a TPM would show behind this log.
