@@ -1,5 +1,5 @@
-// docs/token.schema.json against real tokens. The walker knows the keywords that the schema uses, is
-// strict about members (each must be described) and fails on a keyword that it does not know; a
+// docs/token.schema.json against real tokens. The walker knows the keywords that the schema uses,
+// is strict about members (each must be described) and fails on a keyword that it does not know; a
 // foreign validator judges tokens of the running system in tests/system/path_test.py.
 
 #include "actors/attestation/token.hpp"
@@ -91,8 +91,8 @@ private:
       return size <= argument.as_int64() ? "" : " is smaller";
     return " is not known to this test";
   }
-  std::string of_array(const std::string& keyword, const bj::value& argument,
-                       const bj::array& list, const std::string& path) {
+  std::string of_array(const std::string& keyword, const bj::value& argument, const bj::array& list,
+                       const std::string& path) {
     const auto size = static_cast<std::int64_t>(list.size());
     if (keyword == "minItems")
       return size >= argument.as_int64() ? "" : " is larger";

@@ -161,8 +161,7 @@ TEST_F(Token, ForReportingIsNeverOneForKeyOperations) {
   claims.audience = reporting_audience;
   const auto reporting = made();
   refused(reporting, "aud");
-  const auto c = read_token(
-      reporting, {keys, "https://trust.example", reporting_audience}, now);
+  const auto c = read_token(reporting, {keys, "https://trust.example", reporting_audience}, now);
   ASSERT_TRUE(c) << c.failure().message;
   claims.audience = key_audience;
   EXPECT_FALSE(read_token(made(), {keys, "https://trust.example", reporting_audience}, now));
@@ -337,8 +336,7 @@ TEST_F(Token, TheTrustworthinessVectorClaimsNothingThatWasNotAppraised) {
   claims.findings = {{"ima-log", "a file is not listed"}};
   EXPECT_EQ(vector(), R"({"instance-identity":2,"executables":33,"hardware":2})");
   claims.findings = {{"secure-boot", "it is off"}};
-  EXPECT_EQ(vector(),
-            R"({"instance-identity":2,"configuration":32,"executables":3,"hardware":2})");
+  EXPECT_EQ(vector(), R"({"instance-identity":2,"configuration":32,"executables":3,"hardware":2})");
 }
 
 TEST_F(Token, FindingsThatAreReportedOnlyMakeItAWarningWhichTheGateAccepts) {
@@ -494,8 +492,8 @@ TEST(Grant, AReportingTokenWhereOneIsAskedFor) {
   const auto opening = must(read_token(granted.token, {keys, s.keys->issuer}, now));
   EXPECT_FALSE(read_token(granted.reporting_token, {keys, s.keys->issuer}, now))
       << "the gate never takes it";
-  const auto reporting = must(
-      read_token(granted.reporting_token, {keys, s.keys->issuer, reporting_audience}, now));
+  const auto reporting =
+      must(read_token(granted.reporting_token, {keys, s.keys->issuer, reporting_audience}, now));
   EXPECT_EQ(reporting.host, opening.host);
   EXPECT_EQ(reporting.image, opening.image);
   EXPECT_EQ(reporting.expires, now + 600);
