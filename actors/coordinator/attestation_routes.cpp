@@ -152,7 +152,7 @@ void coordinator_api::add_attestation_routes() {
       [this](routed_request&& r, const http::responder& respond) {
         newest_of(r, "/explain", respond);
       });
-  add("POST", attestation + "/simulate", access::auditor,
+  add("POST", attestation + "/simulate", access::administrator,
       "Judges the last evidence of all hosts as if these changes had been made",
       [this](routed_request&& r, const http::responder& respond) {
         auto nodes = nodes_of(r);

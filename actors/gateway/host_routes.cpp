@@ -130,7 +130,7 @@ void node_api::add_host_routes() {
   add("DELETE", base + "/{host}", access::administrator,
       "Forgets a host: binding, record and evidence; it may then be bound anew",
       [this](routed_request&& r, const http::responder& respond) { forget(r, respond); });
-  add("POST", "/attestation/v1/simulate", access::auditor,
+  add("POST", "/attestation/v1/simulate", access::administrator,
       "Judges the kept evidence of all hosts as if these changes had been made",
       [this](routed_request&& r, const http::responder& respond) {
         auto changes = changes_of(r.request.body);

@@ -73,8 +73,8 @@ TEST_F(token_key_test, writes_nothing_if_the_node_refuses_or_answers_something_e
 TEST_F(token_key_test, lists_keys_with_their_state_and_without_their_secret) {
   const auto key = [](std::int64_t from, std::int64_t until, std::int64_t expires) {
     return R"({"algorithm":"ES256","public_key":"PEM","sealed_private_key":"AQ","signs_from":)" +
-           std::to_string(from) + R"(,"signs_until":)" + std::to_string(until) +
-           R"(,"expires":)" + std::to_string(expires) + "}";
+           std::to_string(from) + R"(,"signs_until":)" + std::to_string(until) + R"(,"expires":)" +
+           std::to_string(expires) + "}";
   };
   for (const auto& id : nodes()) {
     at(id).objects["token-keys/a"] = key(now + 1, now + 2, now + 3);

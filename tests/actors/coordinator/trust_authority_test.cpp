@@ -47,6 +47,7 @@ TEST_F(trust_authority_test, is_closed_to_strangers) {
     for (const auto& [from, to] : {std::pair<std::string, std::string>{"{cluster}", "ta"},
                                    {"{name}", "x"},
                                    {"{provider}", "x"},
+                                   {"{host}", "h"},
                                    {"{member}", "n1"},
                                    {"{service}", "s"},
                                    {"{task}", "t"}})
@@ -256,7 +257,7 @@ TEST_F(trust_authority_test, takes_profile_and_crls_of_a_ca) {
 
 TEST_F(trust_authority_test, denies_and_allows) {
   const auto spec = R"({"model":"old","reason":"why"})";
-  EXPECT_EQ(send("PUT", denials + "/d1", spec).status, 200U);
+  EXPECT_EQ(send("PUT", denials + "/d1", spec).status, 204U);
   for (const auto& id : nodes())
     EXPECT_EQ(bj::parse(at(id).objects["denials/d1"]), bj::parse(spec)) << id;
   EXPECT_EQ(audit.back().action, "custos.attestation:Denials.put");
@@ -267,9 +268,9 @@ TEST_F(trust_authority_test, denies_and_allows) {
   EXPECT_EQ(list.at(0).at("health"), "OK");
   at("n2").objects["denials/d1"] = R"({"model":"other"})";
   EXPECT_EQ(object_of(send("GET", denials + "/d1")).at("health"), "WARNING");
-  EXPECT_EQ(send("PUT", denials + "/d1", R"({"model":"new"})").status, 200U);
+  EXPECT_EQ(send("PUT", denials + "/d1", R"({"model":"new"})").status, 204U);
   EXPECT_EQ(object_of(send("GET", denials + "/d1")).at("model"), "new");
-  EXPECT_EQ(send("DELETE", denials + "/d1").status, 200U);
+  EXPECT_EQ(send("DELETE", denials + "/d1").status, 204U);
   EXPECT_TRUE(at("n1").objects.empty());
   expect_error(send("GET", denials + "/d1"), 404, "NOT_FOUND", "name");
   EXPECT_EQ(send("DELETE", denials + "/d1").status, 404U);
@@ -317,12 +318,12 @@ TEST_F(trust_authority_test, adds_crls_in_the_place_of_earlier_ones) {
     return out;
   };
   const auto first = crl(maker, 100), users = crl(maker, 100, "onlyuser=TRUE");
-  EXPECT_EQ(send("POST", path, body({first})).status, 200U);
+  EXPECT_EQ(send("POST", path, body({first})).status, 204U);
   EXPECT_THAT(stored(), ElementsAre(first));
-  EXPECT_EQ(send("POST", path, body({users})).status, 200U);
+  EXPECT_EQ(send("POST", path, body({users})).status, 204U);
   EXPECT_THAT(stored(), ElementsAre(first, users)) << "of another scope";
   const auto second = crl(maker, 200);
-  EXPECT_EQ(send("POST", path, body({second})).status, 200U);
+  EXPECT_EQ(send("POST", path, body({second})).status, 204U);
   EXPECT_THAT(stored(), ElementsAre(second, users));
   expect_error(send("POST", path, body({users, first})), 400, "INVALID_ARGUMENT", "/crls/1");
   EXPECT_THAT(stored(), ElementsAre(second, users));
@@ -338,7 +339,7 @@ TEST_F(trust_authority_test, adds_crls_in_the_place_of_earlier_ones) {
 TEST_F(trust_authority_test, passes_new_settings_through) {
   const auto change = R"({"require_crls":true,"ek_certificate_dates":"ek_may_expire",)"
                       R"("audit_only":["clock"]})";
-  EXPECT_EQ(send("PATCH", settings, change).status, 200U);
+  EXPECT_EQ(send("PATCH", settings, change).status, 204U);
   EXPECT_EQ(bj::parse(at("n1").objects["settings/settings"]), bj::parse(change));
   EXPECT_EQ(object_of(send("GET", settings)).at("audit_only"), bj::parse(R"(["clock"])"));
   const auto no = field_error(errc::invalid_argument, "/ek_certificate_dates", "expected one of");

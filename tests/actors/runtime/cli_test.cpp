@@ -245,8 +245,8 @@ TEST_F(cli_test, explains_a_boot_offline) {
       << complained;
   EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", "--pcrs",
                   logs + "cos-85-amd-sev.pcrs.json", image}),
-            runtime::exit_failure)
-      << "PCRs that the file does not hold are not quoted";
+            runtime::exit_ok)
+      << complained;
   EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", image}),
             runtime::exit_ok)
       << complained;

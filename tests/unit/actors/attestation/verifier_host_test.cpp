@@ -147,7 +147,9 @@ TEST_F(KnownHost, WatchedImagesDecideNothing) {
   reconfigure();
   s.config->base_images["watched"] = s.image();
   s.config->base_images["watched"].audit_only = true;
+  s.config->base_images["watched"].name = "watched";
   s.config->base_images["watched-too"] = s.config->base_images.at("watched");
+  s.config->base_images["watched-too"].name = "watched-too";
   s.config->base_images["watched-too"].pcrs.at(4).events.back().digest.back() ^= 1;
   const auto found = must(core->appraise(s.good(), s.config, now));
   EXPECT_EQ(found.image->name, "good");

@@ -44,6 +44,10 @@ struct fake_services {
   fake_port<get_config_object, config_document> objects;
   fake_port<list_config_objects, config_documents> lists;
   fake_port<get_config_status, config_status> config_statuses;
+  fake_port<explain_host, json_document> explanations;
+  fake_port<simulate_changes, json_document> simulations;
+  fake_port<forget_host, json_document> forgotten;
+  std::shared_ptr<attestation::host_table> hosts = std::make_shared<attestation::host_table>();
   fake_port<token_key_wish, config_document> token_keys;
   fake_port<std::string, std::string> joins;
   std::vector<std::pair<std::uint32_t, std::string>> tokens;
@@ -102,6 +106,10 @@ protected:
     p.read = services.objects.get();
     p.list = services.lists.get();
     p.status = services.config_statuses.get();
+    p.hosts = services.hosts;
+    p.explain = services.explanations.get();
+    p.simulate = services.simulations.get();
+    p.forget = services.forgotten.get();
     p.new_token_key = services.token_keys.get();
     p.join = services.joins.get();
     p.seal_private_key = [this](const std::string& provider,
@@ -184,6 +192,7 @@ std::string path_of(const route& r) {
   auto out = r.pattern;
   for (const auto& [from, to] : {std::pair<std::string, std::string>{"{provider}", "vault"},
                                  {"{kind}", "base-images"},
+                                 {"{host}", "web-1"},
                                  {"{name}", "rack"}})
     if (const auto at = out.find(from); at != std::string::npos)
       out.replace(at, from.size(), to);
@@ -623,8 +632,7 @@ TEST_F(node_api_test, makes_token_keys_and_puts_them_on_record) {
   const std::string path = "/attestation/v1/admin/token-keys";
   services.token_keys.reply = config_document{"kid-1", R"({"algorithm":"ES384"})", 0};
   const auto a = as_administrator(
-      "POST", path,
-      R"({"algorithm":"ES384","signs_from":5,"signs_for_s":6,"verifies_for_s":7})");
+      "POST", path, R"({"algorithm":"ES384","signs_from":5,"signs_for_s":6,"verifies_for_s":7})");
   ASSERT_EQ(a.status, 201U) << a.body;
   EXPECT_EQ(json_of(a).at("kind").as_string(), "token-keys");
   EXPECT_EQ(json_of(a).at("name").as_string(), "kid-1");
@@ -643,8 +651,8 @@ TEST_F(node_api_test, makes_token_keys_and_puts_them_on_record) {
                  "/algorithm", "a number");
   expect_problem(as_administrator("POST", path, R"({"signs_from":-1})"), 400, "invalid-argument",
                  "/signs_from", "before time");
-  expect_problem(as_administrator("POST", path, R"({"private_key":"x"})"), 400,
-                 "invalid-argument", "/private_key", "unknown member");
+  expect_problem(as_administrator("POST", path, R"({"private_key":"x"})"), 400, "invalid-argument",
+                 "/private_key", "unknown member");
   services.token_keys.reply = field_error(errc::invalid_argument, "/algorithm", "expected ...");
   expect_problem(as_administrator("POST", path, "{}"), 400, "invalid-argument", "/algorithm", "");
   EXPECT_EQ(services.audit.back().outcome, "invalid-argument");
