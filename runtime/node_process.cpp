@@ -218,17 +218,19 @@ void node_process::impl::make_token_key(token_key_wish wish,
     full.retry_after_s = 1;
     return done(std::move(full));
   }
-  system.spawn<caf::detached>([wish = std::move(wish), done = std::move(done), permit, s = store,
-                               settings = config->load()->settings, at = now()] {
+  // The wish is an argument: CAF 0.17.6 looks into nothing where a function takes none.
+  auto work = [done = std::move(done), permit, s = store, settings = config->load()->settings,
+               at = now()](caf::event_based_actor*, const token_key_wish& wanted) {
     auto made = attestation::make_token_key(
-        wish, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
+        wanted, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
           CUSTOS_TRY(auto sealed, s->seals()->seal(pkcs8, cluster::token_key_use(kid)));
           return std::move(sealed.sealed);
         });
     if (!made)
       return done(made.failure());
     done(config_document{made->name, cluster::write_object(*made), 0});
-  });
+  };
+  system.spawn<caf::detached>(std::move(work), std::move(wish));
 }
 
 gateway::node_ports node_process::impl::ports() {
