@@ -32,6 +32,8 @@ std::optional<object_kind> object_kind_of(std::string_view text);
 /// Names of objects other than hosts: 1-128 characters of A-Z a-z 0-9 . _ -, the first a letter or
 /// digit. Safe in a path of a URL.
 bool is_object_name(std::string_view text);
+/// Host ids: the same characters, and the first may be any of them but a dot.
+bool is_host_name(std::string_view text);
 
 enum class config_action : std::uint8_t { put = 1, create, erase };
 

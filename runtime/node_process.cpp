@@ -1,5 +1,6 @@
 #include "runtime/node_process.hpp"
 
+#include "actors/attestation/host_records_actor.hpp"
 #include "actors/attestation/token_keyring.hpp"
 #include "actors/attestation/verifier_actor.hpp"
 #include "actors/audit/audit_actor.hpp"
@@ -11,12 +12,14 @@
 #include "adapters/tls/stream.hpp"
 #include "cluster/bootstrap.hpp"
 #include "cluster/config_codec.hpp"
+#include "cluster/config_preview.hpp"
 #include "cluster/config_store_actor.hpp"
 #include "cluster/node_store.hpp"
 #include "runtime/bridge.hpp"
 #include "runtime/log.hpp"
 #include "runtime/ops_server.hpp"
 
+#include <chrono>
 #include <filesystem>
 
 namespace custos::runtime {
@@ -40,9 +43,11 @@ struct node_process::impl {
         key_requests(o.key_requests_in_flight), admin_requests(o.admin_requests_in_flight) {}
 
   result<void> open_state();
+  result<void> open_host_records();
   void start_services();
   result<void> start_gateway();
   void add_metrics();
+  void add_attestation_metrics(std::vector<metric_sample>& out) const;
   gateway::node_ports ports();
   void make_token_key(token_key_wish wish, gateway::callback<config_document> done);
   result<kmip_api> spawn_group(const key_provider& provider);
@@ -81,6 +86,10 @@ struct node_process::impl {
   std::shared_ptr<audit::audit_gauges> audit_gauges = std::make_shared<audit::audit_gauges>();
   std::shared_ptr<attestation::token_keyring_source> token_keys;
   config_store_api config_store;
+  attestation::verifier_shared verifying;
+  std::shared_ptr<attestation::record_inbox> record_inbox =
+      std::make_shared<attestation::record_inbox>();
+  host_records_api host_records;
   std::vector<verifier_api> verifiers;
   key_provider_api keys;
   audit_api audit;
@@ -150,6 +159,14 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
   given.token_keys_generation = [view, at = now] {
     return view->keys.trust_generation(view->config.get(), at());
   };
+  given.sight_of_host =
+      [hosts = verifying.hosts](const std::string& host) -> std::optional<keyprovider::host_sight> {
+    const auto seen = hosts->standing(host);
+    if (!seen)
+      return std::nullopt;
+    return keyprovider::host_sight{seen->ak_name, seen->reset_count, seen->first_seen_in_boot,
+                                   seen->failed_since};
+  };
   given.spawn_group = [this](const key_provider& p) { return spawn_group(p); };
   given.seal = [this](const crypto::secret_bytes& secret, std::string_view label) {
     return store->seals()->seal(secret.reveal_secret(), label);
@@ -163,10 +180,10 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
 
 void node_process::impl::start_services() {
   const auto& k = *store->keys();
-  auto verifying = std::make_shared<attestation::verifier_keys>();
-  verifying->challenge_key = k.challenge_key;
-  verifying->ak_ca_key = k.ak_ca_key;
-  verifying->ak_ca_certificate = k.ak_ca_certificate;
+  auto verifier_keys = std::make_shared<attestation::verifier_keys>();
+  verifier_keys->challenge_key = k.challenge_key;
+  verifier_keys->ak_ca_key = k.ak_ca_key;
+  verifier_keys->ak_ca_certificate = k.ak_ca_certificate;
   token_keys = std::make_shared<attestation::token_keyring_source>(
       attestation::initial_key{k.token_key, k.token_kid},
       [s = store](const token_key& key) {
@@ -175,10 +192,18 @@ void node_process::impl::start_services() {
       [](const std::string& problem) {
         log_error("token_key.unusable", {{"detail", problem}});
       });
-  verifying->token_keys = token_keys;
-  verifying->issuer = k.issuer;
-  verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads),
-                                           {verifying, config, now, verdicts});
+  verifier_keys->token_keys = token_keys;
+  verifier_keys->issuer = k.issuer;
+  attestation::verifier_dependencies given{verifier_keys, config, now, verdicts};
+  given.shared = verifying;
+  given.config_store = config_store;
+  given.ticks_us = [] {
+    const auto since = std::chrono::steady_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+  };
+  given.node = "node:" + store->identity().name;
+  verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads), given);
   keys = keyprovider::spawn_key_provider(system, key_dependencies());
   calls = std::make_unique<bridge>(system, options.common.io_threads);
 }
@@ -193,17 +218,19 @@ void node_process::impl::make_token_key(token_key_wish wish,
     full.retry_after_s = 1;
     return done(std::move(full));
   }
-  system.spawn<caf::detached>([wish = std::move(wish), done = std::move(done), permit, s = store,
-                               settings = config->load()->settings, at = now()] {
+  // The wish is an argument: CAF 0.17.6 looks into nothing where a function takes none.
+  auto work = [done = std::move(done), permit, s = store, settings = config->load()->settings,
+               at = now()](caf::event_based_actor*, const token_key_wish& wanted) {
     auto made = attestation::make_token_key(
-        wish, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
+        wanted, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
           CUSTOS_TRY(auto sealed, s->seals()->seal(pkcs8, cluster::token_key_use(kid)));
           return std::move(sealed.sealed);
         });
     if (!made)
       return done(made.failure());
     done(config_document{made->name, cluster::write_object(*made), 0});
-  });
+  };
+  system.spawn<caf::detached>(std::move(work), std::move(wish));
 }
 
 gateway::node_ports node_process::impl::ports() {
@@ -222,6 +249,10 @@ gateway::node_ports node_process::impl::ports() {
     port_to<evidence, attestation_granted>(verifiers[i], attestations)(std::move(e),
                                                                        std::move(done));
   };
+  p.hosts = verifying.hosts;
+  p.explain = port_to<explain_host, json_document>(host_records, admin_requests);
+  p.simulate = port_to<simulate_changes, json_document>(host_records, admin_requests);
+  p.forget = port_to<forget_host, json_document>(host_records, admin_requests);
   p.generate = port_to<generate_key, key_released>(keys, key_requests);
   p.decrypt = port_to<decrypt_key, key_released>(keys, key_requests);
   p.providers = port_to<list_providers, std::vector<provider_status>>(keys, key_requests);
@@ -277,14 +308,44 @@ gateway::node_ports node_process::impl::ports() {
   return p;
 }
 
+void node_process::impl::add_attestation_metrics(std::vector<metric_sample>& out) const {
+  for (const auto& [reason, n] : verdicts->read())
+    out.push_back({"custos_attestations_total",
+                   "Appraisals by verdict and reason",
+                   true,
+                   {{"verdict", reason == "ok" ? "accepted" : "refused"}, {"reason", reason}},
+                   static_cast<double>(n)});
+  const auto durations = verdicts->read_durations();
+  histogram_sample h;
+  h.sum = static_cast<double>(durations.sum_us) / 1e6;
+  for (std::size_t i = 0; i < durations.counts.size(); ++i) {
+    h.count += durations.counts.at(i);
+    if (i < attestation::duration_bounds_us.size())
+      h.buckets.emplace_back(static_cast<double>(attestation::duration_bounds_us.at(i)) / 1e6,
+                             h.count);
+  }
+  h.buckets.emplace_back(std::numeric_limits<double>::infinity(), h.count);
+  out.push_back({"custos_attestation_duration_seconds", "Appraisals by duration", false, {}, 0, h});
+  out.push_back({"custos_last_attested_seconds",
+                 "Unix time of the newest accepted attestation of any host",
+                 false,
+                 {},
+                 static_cast<double>(verifying.hosts->last_attested())});
+  out.push_back({"custos_hosts_known",
+                 "Hosts whose last verdict this node knows",
+                 false,
+                 {},
+                 static_cast<double>(verifying.hosts->size())});
+  out.push_back({"custos_host_records_dropped_total",
+                 "Changes of host records that were not put on disk because too many waited",
+                 true,
+                 {},
+                 static_cast<double>(record_inbox->dropped)});
+}
+
 void node_process::impl::add_metrics() {
   measured.add([this](std::vector<metric_sample>& out) {
-    for (const auto& [verdict, n] : verdicts->read())
-      out.push_back({"custos_attestations_total",
-                     "Appraisals by verdict or failed check",
-                     true,
-                     {{"verdict", verdict}},
-                     static_cast<double>(n)});
+    add_attestation_metrics(out);
     const auto c = https->counters();
     out.push_back({"custos_http_connections",
                    "Open connections",
@@ -401,6 +462,8 @@ void node_process::stop() {
     caf::anon_send_exit(v, caf::exit_reason::user_shutdown);
   if (i.keys)
     caf::anon_send_exit(i.keys, caf::exit_reason::user_shutdown);
+  if (i.host_records)
+    caf::anon_send_exit(i.host_records, caf::exit_reason::user_shutdown);
   if (i.config_store)
     caf::anon_send_exit(i.config_store, caf::exit_reason::user_shutdown);
   if (i.audit) {
@@ -412,6 +475,8 @@ void node_process::stop() {
   i.pool.stop();
   i.verifiers.clear();
   i.keys = nullptr;
+  i.verifying.changed = nullptr;
+  i.host_records = nullptr;
   i.config_store = nullptr;
   i.audit = nullptr;
   i.calls.reset();

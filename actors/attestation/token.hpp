@@ -7,6 +7,7 @@
 #include "adapters/jose/jose.hpp"
 #include "messages/config.hpp"
 #include "messages/error.hpp"
+#include "messages/host_verdict.hpp"
 
 #include <optional>
 #include <span>
@@ -33,13 +34,6 @@ inline constexpr std::size_t finding_bytes_max = 120;
 inline constexpr std::size_t findings_bytes_max = 1024;
 /// Octets that ignored IMA prefixes may take in a token, as JSON; how many were left out is said.
 inline constexpr std::size_t ima_ignored_bytes_max = 1024;
-
-/// A check that said no and is configured to be reported only.
-struct audit_finding {
-  std::string check; ///< "secure-boot"
-  std::string message;
-  friend bool operator==(const audit_finding&, const audit_finding&) = default;
-};
 
 struct token_claims {
   std::string issuer;

@@ -117,6 +117,7 @@ http::response applied_answer(const config_applied& applied, unsigned status) {
 
 node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
   add_attestation_routes();
+  add_host_routes();
   add_token_key_routes();
   add_key_routes();
   add_provider_admin_routes();

@@ -3,12 +3,14 @@
 // reached through ports, so that this room knows neither actors nor sockets. Handlers run on socket
 // threads and never block; answers may come from any thread.
 
+#include "actors/attestation/host_table.hpp"
 #include "actors/gateway/principal.hpp"
 #include "actors/gateway/router.hpp"
 #include "messages/attestation.hpp"
 #include "messages/clock.hpp"
 #include "messages/config.hpp"
 #include "messages/config_commands.hpp"
+#include "messages/host_verdict.hpp"
 #include "messages/keys.hpp"
 #include "messages/kmip.hpp"
 #include "messages/local.hpp"
@@ -31,6 +33,12 @@ struct node_ports {
   port<make_challenge, challenge> new_challenge;
   port<attestation_key_request, attestation_key_issued> issue_attestation_key;
   port<evidence, attestation_granted> appraise;
+
+  /// What this node knows of hosts; never null.
+  std::shared_ptr<const attestation::host_table> hosts;
+  port<explain_host, json_document> explain;
+  port<simulate_changes, json_document> simulate;
+  port<forget_host, json_document> forget;
 
   port<generate_key, key_released> generate;
   port<decrypt_key, key_released> decrypt;
@@ -85,6 +93,8 @@ public:
 
 private:
   void add_attestation_routes();
+  void add_host_routes();
+  void forget(const routed_request& r, const http::responder& respond) const;
   void add_token_key_routes();
   void add_key_routes();
   void add_provider_admin_routes();

@@ -18,6 +18,9 @@ token_check tokens_of(std::string issuer, token_keys keys) {
     facts.image = std::move(claims.image);
     facts.image_version = std::move(claims.image_version);
     facts.expires = claims.expires;
+    facts.issued = claims.issued;
+    facts.ak_name = std::move(claims.ak_name);
+    facts.reset_count = claims.reset_count;
     return facts;
   };
 }

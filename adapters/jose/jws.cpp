@@ -14,22 +14,6 @@ constexpr std::size_t type_bytes_max = 128;
 /// Room for the longest signature (RSA of 4096 bits), the dots and the rounding of base64url.
 constexpr std::size_t signature_chars_max = 696;
 
-/// Verifies with the algorithm of the trusted key. An algorithm that is not here, or that does not
-/// fit the key, verifies nothing.
-bool holds(const trusted_key& trusted, byte_view message, byte_view signature) {
-  using crypto::hash_alg;
-  if (!fits(trusted.alg, trusted.key.type()))
-    return false;
-  if (trusted.alg == "ES256")
-    return crypto::ecdsa_verify(trusted.key, hash_alg::sha256, message, signature);
-  if (trusted.alg == "ES384")
-    return crypto::ecdsa_verify(trusted.key, hash_alg::sha384, message, signature);
-  if (trusted.alg == "RS256")
-    return crypto::rsassa_verify(trusted.key, hash_alg::sha256, message, signature);
-  return crypto::rsapss_verify(trusted.key, hash_alg::sha256, message, signature,
-                               crypto::pss_salt::digest_size);
-}
-
 result<bytes> signature_of(const signer& by, byte_view message) {
   using crypto::hash_alg;
   if (by.alg == "ES256")
@@ -70,6 +54,22 @@ const trusted_key* find_key(std::span<const trusted_key> keys, std::string_view 
 
 namespace internal {
 
+bool signature_holds(const trusted_key& trusted, byte_view message, byte_view signature) {
+  using crypto::hash_alg;
+  using crypto::key_type;
+  const auto type = trusted.key.type();
+  if (trusted.alg == "ES256" && type == key_type::p256)
+    return crypto::ecdsa_verify(trusted.key, hash_alg::sha256, message, signature);
+  if (trusted.alg == "ES384" && type == key_type::p384)
+    return crypto::ecdsa_verify(trusted.key, hash_alg::sha384, message, signature);
+  if (trusted.alg == "RS256" && type == key_type::rsa)
+    return crypto::rsassa_verify(trusted.key, hash_alg::sha256, message, signature);
+  if (trusted.alg == "PS256" && type == key_type::rsa)
+    return crypto::rsapss_verify(trusted.key, hash_alg::sha256, message, signature,
+                                 crypto::pss_salt::digest_size);
+  return false;
+}
+
 result<signed_token> verify_signature(std::string_view jws, std::span<const trusted_key> keys) {
   if (jws.size() > token_bytes_max)
     return refused("jws-size", "token",
@@ -104,7 +104,7 @@ result<signed_token> verify_signature(std::string_view jws, std::span<const trus
     return refused("jws-form", payload ? "signature" : "payload", "expected base64url");
   const auto signing_input =
       jws.substr(0, encoded_header.size() + 1 + encoded_payload.size()); // RFC 7515, 5.2 step 8
-  if (!holds(*trusted, as_bytes(signing_input), *signature))
+  if (!signature_holds(*trusted, as_bytes(signing_input), *signature))
     return refused("jws-signature", "signature", "the signature does not verify");
   return signed_token{std::string(as_text(*payload)), *std::move(kid), *std::move(typ)};
 }

@@ -95,6 +95,7 @@ void add_trust_commands(command_set& commands);
 void add_image_commands(command_set& commands);
 void add_provider_commands(command_set& commands);
 void add_inventory_commands(command_set& commands);
+void add_host_commands(command_set& commands);
 void add_evidence_commands(command_set& commands);
 void add_token_commands(command_set& commands);
 

@@ -108,7 +108,10 @@ class WholePath(unittest.TestCase):
         page = pathlib.Path(__file__).parents[2] / "docs" / "attestation-by-hand.md"
         blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
         self.assertGreater(len(blocks), 5)
+        self.addCleanup(self.stack.custos, "host", "forget", self.foreign.name)
         for kind in ("rsa", "ecc"):
+            # Each makes another attestation key, and a host is bound to one.
+            self.stack.custos("host", "forget", self.foreign.name)
             folder = self.folder / f"by-hand-{kind}"
             folder.mkdir()
             done = subprocess.run(
@@ -441,6 +444,25 @@ class WholePath(unittest.TestCase):
         self.assertGreater(status["next_attempt"], 0)
         s.boot("host-b", "6.1.0-1")
         s.wait_state("host-b", "attested")
+
+    def test_a_host_keeps_its_key_across_restarts_and_reboots(self):
+        s = self.stack
+        before = s.status_of("host-b")
+        self.assertEqual(before["state"], "attested", before)
+        self.assertRegex(before["ak_name"], "^000b[0-9a-f]{64}$")
+        s.stop("host-b")
+        s.start_host("host-b")
+        again = s.wait_state("host-b", "attested")
+        self.assertEqual(again["ak_name"], before["ak_name"])
+        self.assertEqual(again["boot"], before["boot"])
+        s.stop("host-b")
+        s.boot("host-b", "6.1.0-1")
+        (s.hosts["host-b"]["dir"] / "data" / "ak.tpm").unlink()
+        s.start_host("host-b")
+        rebooted = s.wait_state("host-b", "attested")
+        self.assertEqual(rebooted["ak_name"], before["ak_name"])
+        self.assertNotEqual(rebooted["boot"]["reset_count"], before["boot"]["reset_count"])
+        self.assertIn("host.ak_taken_over", s.log_of("host-b"))
 
     def test_a_killed_node_is_missed_by_nobody(self):
         s = self.stack

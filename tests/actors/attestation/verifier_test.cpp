@@ -21,6 +21,7 @@ protected:
 
   VerifierActor() {
     s.freeze();
+    s.bind();
     cell->publish(s.config);
   }
   std::vector<verifier_api> spawn(std::size_t n) {

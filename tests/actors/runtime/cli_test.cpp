@@ -1,6 +1,9 @@
 #include "actors/attestation/token.hpp"
+#include "adapters/crypto/crypto.hpp"
+#include "runtime/cli/inputs.hpp"
 #include "runtime/cli/render.hpp"
 #include "runtime/cli/session.hpp"
+#include "runtime/cli/trust_files.hpp"
 #include "runtime/exit_codes.hpp"
 
 #include <boost/json.hpp>
@@ -89,6 +92,17 @@ TEST(segment, leaves_no_way_out_of_its_place) {
   EXPECT_EQ(segment("web-1.a_b~"), "web-1.a_b~");
   EXPECT_EQ(segment("../x?y=1#z"), "..%2Fx%3Fy%3D1%23z");
   EXPECT_EQ(segment("\xC3\xA4 %"), "%C3%A4%20%25");
+}
+
+TEST(pcr_list, is_read_and_written) {
+  EXPECT_EQ(pcr_mask("--pcrs", "0-9,14").value(), 0x43FFU);
+  EXPECT_EQ(pcr_mask("--pcrs", "23").value(), 1U << 23);
+  EXPECT_EQ(pcr_mask("--pcrs", "").value(), 0U);
+  for (const auto* bad : {"24", "-1", "3-1", "a", "1,,2", "1-", "0x1", " 1"})
+    EXPECT_EQ(pcr_mask("--pcrs", bad).failure().field, "--pcrs") << bad;
+  EXPECT_EQ(pcr_text(0x43FF), "0-9,14");
+  EXPECT_EQ(pcr_text(0b1101), "0,2,3");
+  EXPECT_EQ(pcr_text(0), "");
 }
 
 TEST(complaint, names_field_check_and_place) {
@@ -183,6 +197,129 @@ TEST_F(cli_test, makes_an_image_of_a_boot_log) {
             runtime::exit_bad_data);
 }
 
+namespace {
+
+const std::string logs = std::string(CUSTOS_TEST_DATA) + "/attestation/eventlogs/";
+
+} // namespace
+
+TEST_F(cli_test, packs_and_signs_images) {
+  const auto log = logs + "ubuntu-2104-no-dbx.bin";
+  const auto key = crypto::generate_p256().value();
+  const auto other = crypto::generate_p256().value();
+  const auto pkcs8 = key.pkcs8_der();
+  const auto pem =
+      file("sign.key", "-----BEGIN PRIVATE KEY-----\n" + crypto::base64(pkcs8.reveal_secret()) +
+                           "\n-----END PRIVATE KEY-----\n");
+  const auto trusted = file("sign.pub", key.public_pem());
+  const auto stranger = file("other.pub", other.public_pem());
+  const auto packed = (folder / "web.tgz").string();
+  ASSERT_EQ(call({"image", "export", "--event-log", log, "--name", "web", "--out", packed,
+                  "--sign-key", pem}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_NE(complained.find("signed"), std::string::npos);
+  EXPECT_EQ(call({"image", "explain", "--event-log", log, "--trusted-key", trusted, packed}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_EQ(call({"image", "explain", "--event-log", log, "--trusted-key", stranger, packed}),
+            runtime::exit_denied);
+  EXPECT_NE(complained.find("web.tgz"), std::string::npos);
+  EXPECT_EQ(call({"image", "import", "--trusted-key", stranger, packed}), runtime::exit_denied);
+  const auto plain = (folder / "web.json").string();
+  ASSERT_EQ(call({"image", "export", "--event-log", log, "--name", "web", "--out", plain}),
+            runtime::exit_ok);
+  EXPECT_EQ(call({"image", "import", plain, "--trusted-key", trusted}), runtime::exit_denied);
+  EXPECT_EQ(call({"image", "diff", packed, plain}), runtime::exit_ok) << complained;
+  EXPECT_NE(written.find("same: true"), std::string::npos) << written;
+  EXPECT_EQ(call({"image", "export", "--event-log", log, "--name", "web", "--out", plain,
+                  "--sign-key", pem}),
+            runtime::exit_usage);
+}
+
+TEST_F(cli_test, explains_a_boot_offline) {
+  const auto image = (folder / "cos.json").string();
+  ASSERT_EQ(call({"image", "export", "--event-log", logs + "cos-85-amd-sev.bin", "--name", "cos",
+                  "--out", image}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", "--pcrs",
+                  logs + "cos-85-amd-sev.pcrs.json", image}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", image}),
+            runtime::exit_ok)
+      << complained;
+  EXPECT_NE(complained.find("--pcrs"), std::string::npos);
+  EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-93-amd-sev.bin", image}),
+            runtime::exit_failure);
+  EXPECT_NE(written.find("differences:"), std::string::npos);
+  EXPECT_NE(written.find("unexpected"), std::string::npos);
+  EXPECT_NE(written.find("to_change:"), std::string::npos);
+  EXPECT_NE(complained.find("base-image"), std::string::npos);
+  ASSERT_EQ(call({"image", "explain", "--json", "--event-log", logs + "cos-93-amd-sev.bin", image}),
+            runtime::exit_failure);
+  const auto json = bj::parse(written);
+  EXPECT_EQ(json.at("matches"), false);
+  EXPECT_EQ(json.at("why").at("check"), "base-image");
+}
+
+TEST_F(cli_test, makes_one_image_of_several_hosts) {
+  const auto out = (folder / "two.json").string();
+  const std::vector<std::string> both{"image",       "export",
+                                      "--event-log", logs + "cos-85-amd-sev.bin",
+                                      "--event-log", logs + "cos-93-amd-sev.bin",
+                                      "--name",      "cos",
+                                      "--out",       out};
+  ASSERT_EQ(call(both), runtime::exit_ok) << complained;
+  EXPECT_NE(complained.find("varies"), std::string::npos) << complained;
+  for (const auto* const log : {"cos-85-amd-sev.bin", "cos-93-amd-sev.bin"})
+    EXPECT_EQ(call({"image", "explain", "--event-log", logs + log, out}), runtime::exit_ok)
+        << complained;
+  auto refuse = both;
+  refuse.insert(refuse.end(), {"--varying", "refuse"});
+  EXPECT_EQ(call(refuse), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("cos-93-amd-sev.bin"), std::string::npos) << complained;
+}
+
+TEST_F(cli_test, takes_demands_into_an_image) {
+  const auto log = logs + "rhel8-uefi.bin";
+  const auto image = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{"image", "export", "--event-log", log, "--name",
+                                       "rhel",  "--json", "--out",       "-"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(call(arguments), runtime::exit_ok) << complained;
+    return written.empty() ? bj::object{} : bj::parse(written).as_object();
+  };
+  const auto plain = image({});
+  EXPECT_FALSE(plain.contains("secure_boot"));
+  EXPECT_FALSE(plain.contains("audit_only"));
+  const auto demanding = image({"--secure-boot", "log", "--authorities", "--audit-only"});
+  EXPECT_EQ(demanding.at("audit_only"), true);
+  EXPECT_EQ(demanding.at("secure_boot").at("enabled"), true);
+  EXPECT_FALSE(demanding.at("secure_boot").at("authorities").as_array().empty());
+  EXPECT_EQ(call({"image", "export", "--event-log", log, "--name", "rhel", "--secure-boot", "off",
+                  "--out", "-"}),
+            runtime::exit_bad_data);
+  const auto forms = image({"--pcrs", "4-9", "--exact", "0,7", "--ignore", "1"});
+  for (const auto& p : forms.at("pcrs").as_array()) {
+    const auto pcr = p.at("pcr").as_int64();
+    EXPECT_EQ(p.at("form"), pcr == 1 ? "ignored" : pcr == 0 || pcr == 7 ? "exact" : "ordered");
+  }
+  const auto ima =
+      image({"--ima-log", std::string(CUSTOS_TEST_DATA) + "/attestation/ima/ima-log-sha256",
+             "--ima-ignore", "/var"});
+  EXPECT_FALSE(ima.at("ima").at("files").as_array().empty());
+  EXPECT_EQ(ima.at("ima").at("ignored"), bj::array({"/var"}));
+  EXPECT_EQ(call({"image", "export", "--event-log", log, "--name", "x", "--pcrs", "16"}),
+            runtime::exit_usage);
+}
+
+TEST_F(cli_test, asks_for_a_change_to_simulate) {
+  EXPECT_EQ(call({"image", "simulate"}), runtime::exit_usage);
+  EXPECT_EQ(call({"image", "simulate", "--add", folder / "none"}), runtime::exit_no_input);
+}
+
 TEST_F(cli_test, judges_an_image_before_it_asks_anybody) {
   EXPECT_EQ(call({"image", "import", file("bad.json", R"({"name":"x","pcrs":[{"pcr":99}]})")}),
             runtime::exit_bad_data);
@@ -263,6 +400,79 @@ TEST_F(cli_test, judges_ek_certificates_by_hand) {
   EXPECT_EQ(call({"ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca",
                   folder / "none"}),
             runtime::exit_no_input);
+}
+
+TEST_F(cli_test, judges_ek_certificates_of_a_cloud_that_names_no_tpm) {
+  const auto gce = recorded + "certs/gce/";
+  const std::vector<std::string> base{"ek", "verify", "--ca", gce + "ca", "--json", "--cert"};
+  const auto judge = [&](const std::string& cert, const std::vector<std::string>& more = {}) {
+    auto all = base;
+    all.push_back(gce + cert);
+    all.insert(all.end(), more.begin(), more.end());
+    return call(all);
+  };
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem"), runtime::exit_ok) << written;
+  auto o = bj::parse(written).as_object();
+  EXPECT_EQ(o.at("manufacturer"), "id:474F4F47");
+  EXPECT_EQ(o.at("checks").at(2).at("check"), "ek-revocation");
+  EXPECT_EQ(o.at("checks").at(2).at("verdict"), "skipped");
+  EXPECT_EQ(o.at("checks").at(3).at("check"), "ek-strength");
+  EXPECT_EQ(o.at("checks").at(3).at("verdict"), "passed");
+  EXPECT_EQ(judge("pca_tpm_ecc_enc_cert.pem"), runtime::exit_failure);
+  EXPECT_EQ(judge("pca_tpm_ecc_enc_cert.pem", {"--relaxed"}), runtime::exit_ok) << written;
+  EXPECT_EQ(judge("pca_tpm_ecc_sign_cert.pem", {"--relaxed"}), runtime::exit_failure);
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem", {"--require-crls"}), runtime::exit_failure);
+  o = bj::parse(written).as_object();
+  EXPECT_EQ(o.at("checks").at(1).at("verdict"), "passed");
+  EXPECT_EQ(o.at("checks").at(2).at("verdict"), "failed");
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem", {"--crl", file_of_garbage()}),
+            runtime::exit_bad_data);
+}
+
+TEST_F(cli_test, judges_old_certificates_where_asked_to) {
+  const auto certs = recorded + "certs/";
+  const auto cas = folder / "cas";
+  std::filesystem::create_directories(cas);
+  std::filesystem::copy(certs + "tpm-vendor-ca/STM_ECC_01I.pem", cas / "st.pem");
+  const std::vector<std::string> base{
+      "ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca", cas, "--json"};
+  EXPECT_EQ(call(base), runtime::exit_failure) << "no root";
+  auto partial = base;
+  partial.emplace_back("--partial-chain");
+  partial.emplace_back("--allow-expired"); // whenever this runs
+  EXPECT_EQ(call(partial), runtime::exit_ok) << written;
+}
+
+TEST_F(cli_test, reads_endorsement_keys_in_every_form) {
+  const auto cert = recorded + "certs/keylime-ek/st_ecdsa_sha256.der";
+  const auto fingerprint = ek_fingerprint(cert);
+  ASSERT_TRUE(fingerprint) << fingerprint.failure().message;
+  const auto parsed_cert = read_certificates(cert);
+  ASSERT_TRUE(parsed_cert);
+  const auto& c = parsed_cert->front();
+  EXPECT_EQ(*fingerprint, crypto::hex(crypto::sha256(c.public_key().spki_der())));
+  EXPECT_EQ(*ek_fingerprint(file("c.pem", c.pem())), *fingerprint);
+  EXPECT_EQ(*ek_fingerprint(file("k.pem", c.public_key().public_pem())), *fingerprint);
+  auto upper = *fingerprint;
+  for (auto& ch : upper)
+    ch = static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
+  EXPECT_EQ(*ek_fingerprint(upper), *fingerprint);
+  EXPECT_TRUE(ek_fingerprint(recorded + "quotes/gce-cos-85-nonce9009/ak.tpmt_public.bin"));
+  EXPECT_EQ(ek_fingerprint(file_of_garbage()).failure().field, file_of_garbage());
+  EXPECT_EQ(ek_fingerprint(folder / "none").failure().code, errc::not_found);
+}
+
+TEST_F(cli_test, denies_nothing_in_particular_to_nobody) {
+  const std::vector<std::string> base{"--coordinator", "https://127.0.0.1:9", "trust", "deny", "d"};
+  EXPECT_EQ(call(base), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("--manufacturer"), std::string::npos) << complained;
+  auto wrong = base;
+  wrong.insert(wrong.end(), {"--ek", file_of_garbage()});
+  EXPECT_EQ(call(wrong), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("garbage"), std::string::npos) << complained;
+  EXPECT_EQ(call({"--coordinator", "https://127.0.0.1:9", "trust", "add-crl", "ca", "--file",
+                  file_of_garbage()}),
+            runtime::exit_bad_data);
 }
 
 // ---- tokens -------------------------------------------------------------------------------------

@@ -164,6 +164,7 @@ public:
   [[nodiscard]] draft begin(std::int64_t at = now) const {
     const auto given = make_ticket(keys->challenge_key->reveal_secret(), at, 60);
     draft d;
+    d.quote.clock = ++clock_;
     d.e.host = enrolled.host;
     d.e.ticket = given.ticket;
     d.e.ak_certificate = certificate_.empty() ? ak_certificate() : certificate_;
@@ -195,7 +196,14 @@ public:
   crypto::key transport = must(crypto::generate_p256());
   std::shared_ptr<config_snapshot> config = std::make_shared<config_snapshot>();
 
+  /// As the host's first attestation binds it.
+  void bind() {
+    const auto ek = crypto::sha256(enrolled.ek_spki);
+    config->hosts[host] = {host, bytes(ek.begin(), ek.end()), false, enrolled.ak.name};
+  }
+
 private:
+  mutable std::uint64_t clock_ = 1000; ///< of the TPM, milliseconds
   bytes certificate_;
   std::vector<pcr_value> pcrs_;
 };

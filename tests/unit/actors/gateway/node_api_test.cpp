@@ -44,6 +44,10 @@ struct fake_services {
   fake_port<get_config_object, config_document> objects;
   fake_port<list_config_objects, config_documents> lists;
   fake_port<get_config_status, config_status> config_statuses;
+  fake_port<explain_host, json_document> explanations;
+  fake_port<simulate_changes, json_document> simulations;
+  fake_port<forget_host, json_document> forgotten;
+  std::shared_ptr<attestation::host_table> hosts = std::make_shared<attestation::host_table>();
   fake_port<token_key_wish, config_document> token_keys;
   fake_port<std::string, std::string> joins;
   std::vector<std::pair<std::uint32_t, std::string>> tokens;
@@ -102,6 +106,10 @@ protected:
     p.read = services.objects.get();
     p.list = services.lists.get();
     p.status = services.config_statuses.get();
+    p.hosts = services.hosts;
+    p.explain = services.explanations.get();
+    p.simulate = services.simulations.get();
+    p.forget = services.forgotten.get();
     p.new_token_key = services.token_keys.get();
     p.join = services.joins.get();
     p.seal_private_key = [this](const std::string& provider,
@@ -184,6 +192,7 @@ std::string path_of(const route& r) {
   auto out = r.pattern;
   for (const auto& [from, to] : {std::pair<std::string, std::string>{"{provider}", "vault"},
                                  {"{kind}", "base-images"},
+                                 {"{host}", "web-1"},
                                  {"{name}", "rack"}})
     if (const auto at = out.find(from); at != std::string::npos)
       out.replace(at, from.size(), to);
