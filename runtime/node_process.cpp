@@ -115,6 +115,26 @@ result<void> node_process::impl::open_state() {
   CUSTOS_TRY(config_store,
              cluster::spawn_config_store(system, {store->store(), config, store->keys()->cluster_id,
                                                   store->identity().name}));
+  return open_host_records();
+}
+
+/// Beside the configuration, in a store of its own: what is in it changes all the time, and can be
+/// lost without harm.
+result<void> node_process::impl::open_host_records() {
+  attestation::host_records_dependencies given;
+  CUSTOS_TRY(given.store,
+             rocksdb::open_store(std::filesystem::path(options.data_dir) / "hosts", {true}));
+  given.hosts = verifying.hosts;
+  given.config = config;
+  given.inbox = record_inbox;
+  given.ak_ca = store->keys()->ak_ca_certificate;
+  given.now = now;
+  given.preview = cluster::with_changes;
+  given.complain = [](const error& e) {
+    log_error("host_records.write_failed", {{"detail", e.message}});
+  };
+  CUSTOS_TRY(host_records, attestation::spawn_host_records(system, std::move(given)));
+  verifying.changed = attestation::record_changes(host_records, verifying.hosts, record_inbox);
   return {};
 }
 
