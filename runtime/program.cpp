@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <sstream>
 #include <thread>
 
 namespace custos::runtime {
@@ -75,6 +76,42 @@ std::vector<std::string> program::with_environment(std::vector<std::string> argu
   return out;
 }
 
+namespace {
+
+/// A list as TOML has it: CLI11 writes a default that is a list as the text "[a,b]".
+std::string with_array(const std::string& line) {
+  const auto start = line.find("=\"[");
+  if (start == std::string::npos || !line.ends_with("]\""))
+    return line;
+  const auto items = line.substr(start + 3, line.size() - start - 5);
+  std::string out = line.substr(0, start) + "=[";
+  std::istringstream list(items);
+  for (std::string item, gap; std::getline(list, item, ','); gap = ", ") {
+    const bool number = item.find_first_not_of("0123456789") == std::string::npos;
+    out += gap + (number ? item : '"' + item + '"');
+  }
+  return out + "]";
+}
+
+/// The configuration in force, without what belongs to commands: a file cannot set that.
+std::string configuration_of(const CLI::App& app) {
+  std::istringstream lines(app.config_to_str(true, true));
+  std::string out;
+  std::string described; // comment lines that belong to the option after them
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.front() == '#') {
+      described += line + "\n";
+      continue;
+    }
+    if (line.substr(0, line.find('=')).find('.') == std::string::npos)
+      out += described + with_array(line) + "\n";
+    described.clear();
+  }
+  return out;
+}
+
+} // namespace
+
 std::optional<int> program::parse(int argc, const char* const* argv) {
   try {
     auto arguments = with_environment({argv + std::min(argc, 1), argv + argc});
@@ -91,7 +128,7 @@ std::optional<int> program::parse(int argc, const char* const* argv) {
     return exit_usage;
   }
   if (print_config_) {
-    std::cout << app_.config_to_str(true, true);
+    std::cout << configuration_of(app_);
     return exit_ok;
   }
   return std::nullopt;
