@@ -27,7 +27,7 @@ error refuse(const ima::entry& e, const std::string& what) {
   return ima::entry_error(e, errc::attestation_failed, ima::printable(e.path) + " " + what);
 }
 
-enum class accounted : std::uint8_t { by_list = 1, by_signature, by_ignored_path, as_violation };
+enum class accounted : std::uint8_t { by_list = 1, by_signature, by_ignored_path };
 
 /// Judges single entries.
 class judge {
@@ -36,8 +36,10 @@ public:
 
   /// Everything but boot aggregates.
   [[nodiscard]] result<accounted> account(const ima::entry& e) const {
+    // That there was one is measured, its path is not: a host that hides what was changed would
+    // name a path that is ignored. So no path excuses it.
     if (e.violation)
-      return violation(e);
+      return refuse(e, "was changed while it was measured (violation)");
     if (e.kind == ima::template_kind::ima && !allow_sha1_)
       return refuse(e, "is measured with the template ima, which knows no better than SHA-1");
     return e.kind == ima::template_kind::ima_buf ? buffer(e) : file(e);
@@ -55,17 +57,7 @@ public:
   }
 
 private:
-  /// That there was one is measured, its path is not: a host that hides what was changed would
-  /// name a path that is ignored.
-  [[nodiscard]] result<accounted> violation(const ima::entry& e) const {
-    if (index_.ignores_every_file())
-      return accounted::as_violation;
-    return refuse(e, "was changed while it was measured (violation)");
-  }
-
   [[nodiscard]] result<accounted> buffer(const ima::entry& e) const {
-    if (index_.ignores_buffer(e.path))
-      return accounted::by_ignored_path;
     CUSTOS_TRY(const auto alg, strong(e));
     static_cast<void>(alg);
     if (index_.lists_buffer(e.path, e.digest))
@@ -250,9 +242,6 @@ result<ima_counts> judge_entries(const ima_index& index, const ima_input& input,
       break;
     case accounted::by_ignored_path:
       ++out.ignored;
-      break;
-    case accounted::as_violation:
-      ++out.violations;
       break;
     }
   }

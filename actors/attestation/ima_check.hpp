@@ -42,7 +42,6 @@ struct ima_counts {
   std::uint64_t listed = 0; ///< files and buffers by digest, and boot aggregates
   std::uint64_t by_signature = 0;
   std::uint64_t ignored = 0;
-  std::uint64_t violations = 0; ///< accepted only where every path is ignored
 };
 
 struct ima_outcome {
@@ -56,6 +55,7 @@ struct ima_outcome {
 /// all again is judged anew (keylime/rust-keylime#1077). With more it must go on exactly where the
 /// state ends; else the error is retryable and asks for the whole list. It is retryable, too, if
 /// the list does not lead to the quoted value: PCR 10 moves while it is read.
+/// A violation is refused whatever path it names: its text is not measured.
 /// SHA-1 banks do not decide, SHA-1 digests of files and banks extended with a padded SHA-1 are not
 /// taken, unless allow_sha1 is set.
 result<ima_outcome> check_ima(const ima_index& index, const ima_input& input,

@@ -9,9 +9,9 @@ namespace custos::attestation {
 
 namespace {
 
-/// "/var/log/" means what "/var/log" means; "/" stays.
+/// "/var/log/" means what "/var/log" means.
 std::string_view without_slash(std::string_view prefix) {
-  while (prefix.size() > 1 && prefix.ends_with('/'))
+  while (prefix.ends_with('/'))
     prefix.remove_suffix(1);
   return prefix;
 }
@@ -77,8 +77,8 @@ result<ima_index> ima_index::build(const ima_policy& policy) {
   for (const auto& b : policy.buffers)
     out.buffers_.emplace(b.path, &b);
   for (const auto& i : policy.ignored)
-    if (!i.empty())
-      out.ignored_.insert(without_slash(i));
+    if (const auto prefix = without_slash(i); !prefix.empty())
+      out.ignored_.insert(prefix);
   for (std::size_t i = 0; i < policy.signers.size(); ++i) {
     const auto key = crypto::public_key_from_spki(policy.signers[i]);
     if (!key || key->type() == crypto::key_type::other)
@@ -102,8 +102,6 @@ bool ima_index::lists(const digests_by_name& files, std::string_view name, byte_
 bool ima_index::ignores_file(std::string_view path) const {
   if (ignored_.empty() || !path.starts_with('/') || !is_resolved(path))
     return false;
-  if (ignores_every_file())
-    return true;
   for (auto end = path.find('/', 1);; end = path.find('/', end + 1)) {
     if (ignored_.contains(path.substr(0, end)))
       return true;

@@ -28,15 +28,10 @@ public:
   [[nodiscard]] bool lists_buffer(std::string_view name, byte_view digest) const {
     return lists(buffers_, name, digest);
   }
-  /// A prefix of whole components: "/usr" is one of "/usr" and "/usr/lib", not of "/usrlocal". A
-  /// path that a kernel would have resolved further ("..", ".", "//") is never ignored.
+  /// A prefix of whole components: "/usr" is one of "/usr" and "/usr/lib", not of "/usrlocal". The
+  /// root is no prefix, and a path that a kernel would have resolved further ("..", ".", "//") is
+  /// never ignored.
   [[nodiscard]] bool ignores_file(std::string_view path) const;
-  /// Buffers have names without slashes; they are ignored by their whole name.
-  [[nodiscard]] bool ignores_buffer(std::string_view name) const {
-    return !name.starts_with('/') && ignored_.contains(name);
-  }
-  /// "/": whatever path it was.
-  [[nodiscard]] bool ignores_every_file() const { return ignored_.contains("/"); }
   /// One of the signers with this id made the signature over the digest.
   [[nodiscard]] bool has_signer(std::uint32_t key_id) const { return signers_.contains(key_id); }
   [[nodiscard]] bool signed_by(std::uint32_t key_id, crypto::hash_alg alg, byte_view digest,

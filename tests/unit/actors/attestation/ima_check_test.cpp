@@ -144,7 +144,7 @@ TEST(ImaCheck, ADigestCountsOnlyForItsOwnPathAndKind) {
   refused(appraisal(buffer, p).run(), 1);
 }
 
-TEST(ImaCheck, BuffersAreJudgedByDigestOrIgnoredByName) {
+TEST(ImaCheck, BuffersAreJudgedByDigest) {
   host h;
   h.ima.extend(h.ima.log.add_buf("kexec-cmdline", hash_alg::sha256, as_bytes("quiet")));
   ima_policy p = three_files();
@@ -154,9 +154,7 @@ TEST(ImaCheck, BuffersAreJudgedByDigestOrIgnoredByName) {
   p.buffers = {listed("kexec-cmdline", "noisy")};
   refused(appraisal(h, p).run(), 1);
   p.ignored = {"kexec-cmdline"};
-  const auto r = appraisal(h, p).run();
-  ASSERT_TRUE(r) << r.failure().message;
-  EXPECT_EQ(r->counts.ignored, 1U);
+  refused(appraisal(h, p).run(), 1);
 }
 
 TEST(ImaCheck, IgnoredPrefixesEndWithAComponent) {
@@ -170,14 +168,13 @@ TEST(ImaCheck, IgnoredPrefixesEndWithAComponent) {
   EXPECT_TRUE(judged("/usr/bin/x", "/usr"));
   EXPECT_TRUE(judged("/usr/bin/x", "/usr/"));
   EXPECT_TRUE(judged("/usr/bin/x", "/usr/bin/x"));
-  EXPECT_TRUE(judged("/usr/bin/x", "/"));
   EXPECT_TRUE(judged("/usr", "/usr"));
   EXPECT_FALSE(judged("/usrlocal/x", "/usr"));
   EXPECT_FALSE(judged("/us", "/usr"));
   EXPECT_FALSE(judged("/usr/bin/x", "/usr/bin/x/y"));
   EXPECT_FALSE(judged("usr/bin/x", "/usr"));
-  EXPECT_FALSE(judged("usr/bin/x", "/"));
-  EXPECT_FALSE(judged("x", "x")); // the name of a buffer
+  EXPECT_FALSE(judged("/usr/bin/x", "/"));
+  EXPECT_FALSE(judged("x", "x"));
   // Old kernels show what was asked for, not what it resolved to.
   EXPECT_FALSE(judged("/usr/../tmp/evil", "/usr"));
   EXPECT_FALSE(judged("/usr/./x", "/usr"));
@@ -470,11 +467,6 @@ TEST(ImaCheck, ThePathOfAViolationIsNotMeasuredAndExcusesNothing) {
   appraisal a(honest, p);
   a.input.log = lying.log();
   refused(a.run(), 3);
-  // Whoever ignores every path does not care which it was.
-  a.policy.ignored = {"/"};
-  const auto r = a.run();
-  ASSERT_TRUE(r) << r.failure().message;
-  EXPECT_EQ(r->counts.violations, 1U);
 }
 
 // ---- signatures ---------------------------------------------------------------------------------
