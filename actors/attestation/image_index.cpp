@@ -174,7 +174,8 @@ image_index::image_index(object_index<base_image> images, const image_index* bef
       continue; // of a bank or PCR that we do not know: nothing can match it
     if (std::find(banks_.begin(), banks_.end(), filed->bank) == banks_.end())
       banks_.push_back(filed->bank);
-    put(filed->image->audit_only ? audited_ : enforced_, std::move(filed));
+    auto& on = filed->image->audit_only ? audited_ : enforced_;
+    put(on, std::move(filed));
   }
 }
 

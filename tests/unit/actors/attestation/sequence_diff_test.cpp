@@ -34,12 +34,15 @@ void expect_whole(const numbers& a, const numbers& b) {
   std::uint32_t i = 0;
   std::uint32_t j = 0;
   for (const auto& s : diff_of(a, b)) {
-    if (s.kind != step_kind::only_b)
+    if (s.kind != step_kind::only_b) {
       ASSERT_EQ(s.a, i++);
-    if (s.kind != step_kind::only_a)
+    }
+    if (s.kind != step_kind::only_a) {
       ASSERT_EQ(s.b, j++);
-    if (s.kind == step_kind::both)
+    }
+    if (s.kind == step_kind::both) {
       ASSERT_EQ(a[s.a], b[s.b]);
+    }
   }
   EXPECT_EQ(i, a.size());
   EXPECT_EQ(j, b.size());
