@@ -83,8 +83,11 @@ private:
                 gateway::route_handler h);
   void add_inventory_routes();
   void add_endorsement_routes();
+  void add_denial_routes();
   void add_settings_routes();
   void add_image_routes();
+  void add_attestation_routes();
+  void add_token_key_routes();
   void add_provider_routes();
   void add_provider_trust_routes();
   void add_service_routes();
@@ -134,6 +137,13 @@ private:
                    const std::string& name,
                    std::function<result<void>(boost::json::object&)> change,
                    const work_done& done) const;
+
+  // ---- hosts as the nodes know them
+  void list_hosts(const gateway::routed_request& r, const http::responder& respond) const;
+  /// The answer of the node that judged the host last; `what` is the end of its path.
+  void newest_of(const gateway::routed_request& r, const std::string& what,
+                 const http::responder& respond) const;
+  void quarantine(const gateway::routed_request& r, const http::responder& respond) const;
 
   // ---- trusted clusters
   void apply_desired(const std::string& cluster, const work_done& done) const;

@@ -18,6 +18,9 @@ constexpr std::size_t name_bytes_max = 128;
 constexpr std::size_t pem_bytes_max = 65536;
 constexpr std::size_t body_bytes_max = 5U << 20U;
 constexpr std::size_t certificates_max = 16;
+constexpr std::size_t profile_bytes_max = 32;
+constexpr std::size_t crl_pem_bytes_max = 1U << 20U;
+constexpr std::size_t crls_max = 32;
 
 const std::string base = "/vcenter/trusted-infrastructure/trust-authority-clusters/{cluster}";
 
@@ -52,8 +55,21 @@ result<named_document> ca_of(const std::string& body) {
   named_document out;
   CUSTOS_TRY(out.name, name_of(spec));
   CUSTOS_TRY(auto chain, chain_of(spec, "cert_chain"));
+  bj::object document{{"certificates", std::move(chain)}};
+  // Ours beside the contract's members; what they may be is the nodes' to say.
+  CUSTOS_TRY(const auto profile, spec.optional_string("custos_profile", profile_bytes_max));
+  if (profile)
+    document["profile"] = *profile;
+  CUSTOS_TRY(const auto crls, spec.array("custos_crls", crls_max, true));
+  bj::array lists;
+  for (const auto& item : crls) {
+    CUSTOS_TRY(const auto pem, item.as_string(crl_pem_bytes_max));
+    lists.emplace_back(pem);
+  }
+  if (!lists.empty())
+    document["crls"] = std::move(lists);
   CUSTOS_CHECK(spec.finish());
-  out.document = bj::serialize(bj::object{{"certificates", std::move(chain)}});
+  out.document = bj::serialize(document);
   return out;
 }
 
@@ -88,6 +104,15 @@ result<named_document> image_of(const std::string& body) {
     return bad_object_name("/name");
   object->erase("name");
   out.document = bj::serialize(*object);
+  return out;
+}
+
+/// A TPM CA as the contract has it, with ours beside it where there is any.
+bj::object ca_info_of(bj::object& document) {
+  bj::object out{{"cert_chain", bj::object{{"cert_chain", document["certificates"]}}}};
+  for (const auto* const ours : {"profile", "crls"})
+    if (const auto* const value = document.if_contains(ours))
+      out["custos_" + std::string(ours)] = *value;
   return out;
 }
 
@@ -164,8 +189,7 @@ void coordinator_api::add_endorsement_routes() {
                        boost::system::error_code failed;
                        auto document = bj::parse(one.document, failed).as_object();
                        if (kind == "tpm-cas")
-                         document = bj::object{
-                             {"cert_chain", bj::object{{"cert_chain", document["certificates"]}}}};
+                         document = ca_info_of(document);
                        document["health"] = health_of(one.details);
                        document["details"] = messages_of(one.details);
                        http::response out;

@@ -1,28 +1,24 @@
 // custos eventlog, evidence, ek: what a verifier looks at, by hand and offline.
 
+#include "actors/attestation/ek_trust.hpp"
 #include "actors/attestation/manual_check.hpp"
-#include "adapters/crypto/x509.hpp"
 #include "adapters/eventlog/event_types.hpp"
-#include "adapters/tpm/ek_certificate.hpp"
 #include "runtime/cli/inputs.hpp"
 #include "runtime/cli/session.hpp"
+#include "runtime/cli/trust_files.hpp"
 #include "runtime/files.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <filesystem>
+#include <chrono>
 
 namespace custos::cli {
 
 namespace bj = boost::json;
-namespace fs = std::filesystem;
 using attestation::check_outcome;
 using attestation::check_verdict;
 
 namespace {
-
-constexpr std::size_t ca_files_max = 1024;
-constexpr std::string_view pem_begin = "-----BEGIN ";
 
 // ---- event logs
 
@@ -130,84 +126,76 @@ result<void> verify_evidence(session& s, const evidence_arguments& a) {
 
 struct ek_arguments {
   std::string certificate, ca;
+  std::vector<std::string> crls;
   bool partial_chain = false;
+  bool relaxed = false;
+  bool allow_expired = false;
+  bool allow_sha1 = false;
+  bool require_crls = false;
 };
 
-/// PEM, DER, or DER with the padding of NV.
-result<std::vector<crypto::certificate>> read_certificates(const std::string& file) {
-  CUSTOS_TRY(const auto text, runtime::read_text_file(file, small_file_bytes_max));
-  if (text.find(pem_begin) != std::string::npos) {
-    auto all = crypto::certificates_from_pem(as_bytes(text));
-    if (!all)
-      return in_file(file, all.failure());
-    return all;
-  }
-  auto one = crypto::certificate_from_nv(as_bytes(text));
-  if (!one)
-    return in_file(file, one.failure());
-  return std::vector<crypto::certificate>{*std::move(one)};
-}
-
-/// Every .pem, .crt, .cer and .der file of a folder, by name.
-result<std::vector<crypto::certificate>> read_folder(const std::string& folder) {
-  std::error_code failed;
-  std::vector<std::string> files;
-  for (fs::directory_iterator i(folder, failed), end; !failed && i != end; i.increment(failed)) {
-    const auto kind = i->path().extension();
-    if (kind == ".pem" || kind == ".crt" || kind == ".cer" || kind == ".der")
-      files.push_back(i->path());
-    if (files.size() > ca_files_max)
-      return field_error(errc::too_large, folder, "expected at most 1024 certificate files");
-  }
-  if (failed)
-    return field_error(errc::not_found, folder, "cannot be read: " + failed.message());
-  std::sort(files.begin(), files.end());
-  std::vector<crypto::certificate> out;
-  for (const auto& file : files) {
-    CUSTOS_TRY(auto some, read_certificates(file));
-    std::move(some.begin(), some.end(), std::back_inserter(out));
-  }
-  if (out.empty())
-    return field_error(errc::not_found, folder,
-                       "expected certificates in files *.pem, *.crt, *.cer or *.der");
+/// The configuration that the options describe, for the verifier's own judgement. An intermediate
+/// that must not anchor serves to build paths.
+config_snapshot configuration_of(const ek_arguments& a,
+                                 const std::vector<crypto::certificate>& trusted,
+                                 const std::vector<crypto::certificate_revocation_list>& crls,
+                                 std::vector<crypto::certificate>& intermediates) {
+  tpm_ca ca;
+  for (const auto& c : trusted)
+    if (a.partial_chain || c.subject() == c.issuer())
+      ca.certificates.push_back(c.der());
+    else
+      intermediates.push_back(c);
+  for (const auto& c : crls)
+    ca.crls.push_back(c.der());
+  ca.profile = a.relaxed ? ek_profile::relaxed : ek_profile::tcg;
+  config_snapshot out;
+  out.tpm_cas.set("trusted", std::make_shared<const tpm_ca>(std::move(ca)));
+  out.settings.require_crls = a.require_crls;
+  out.settings.allow_sha1_certificates = a.allow_sha1;
+  if (a.allow_expired)
+    out.settings.ek_certificate_dates = certificate_dates::any_may_expire;
   return out;
 }
 
-check_outcome outcome_of(const char* check, const result<void>& r) {
+check_outcome outcome_of(const char* check, const std::optional<error>& failed) {
   check_outcome out;
   out.check = check;
-  if (!r) {
+  if (failed) {
     out.verdict = check_verdict::failed;
-    out.reason = r.failure().message;
+    out.reason = failed->message;
   }
   return out;
 }
 
 result<void> verify_ek(session& s, const ek_arguments& a) {
   CUSTOS_TRY(const auto own, read_certificates(a.certificate));
-  CUSTOS_TRY(const auto anchors, read_folder(a.ca));
+  CUSTOS_TRY(const auto trusted, read_certificate_folder(a.ca));
+  CUSTOS_TRY(const auto crls, read_crls(a.crls));
   const auto& leaf = own.front();
-  const std::vector<crypto::certificate> intermediates(own.begin() + 1, own.end());
+  std::vector<crypto::certificate> intermediates(own.begin() + 1, own.end());
+  const attestation::trust_index trust(configuration_of(a, trusted, crls, intermediates));
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  const auto judged = attestation::judge_ek_certificate(leaf, intermediates, trust, now);
   bj::object facts{{"subject", leaf.subject()},
                    {"issuer", leaf.issuer()},
-                   {"spki_sha256", crypto::hex(crypto::sha256(leaf.public_key().spki_der()))}};
-  const auto profile = tpm::check_ek_certificate(leaf);
-  if (profile) {
-    facts["manufacturer"] = profile->manufacturer;
-    facts["model"] = profile->model;
-    facts["version"] = profile->version;
+                   {"spki_sha256", crypto::hex(crypto::sha256(leaf.public_key().spki_der()))},
+                   {"serial", judged.facts.serial}};
+  if (!judged.facts.manufacturer.empty())
+    facts["manufacturer"] = judged.facts.manufacturer;
+  if (!judged.facts.model.empty())
+    facts["model"] = judged.facts.model;
+  if (!judged.facts.version.empty())
+    facts["version"] = judged.facts.version;
+  std::vector<check_outcome> checks{
+      outcome_of("ek-profile", judged.profile), outcome_of("ek-chain", judged.chain),
+      outcome_of("ek-revocation", judged.revocation), outcome_of("ek-strength", judged.strength)};
+  if (judged.chain || (crls.empty() && !a.require_crls)) {
+    checks[2].verdict = check_verdict::skipped;
+    checks[2].reason = judged.chain ? "there is no path" : "no CRL was given";
   }
-  crypto::verify_options options;
-  options.now = std::chrono::duration_cast<std::chrono::seconds>(
-                    std::chrono::system_clock::now().time_since_epoch())
-                    .count();
-  options.partial_chain = a.partial_chain;
-  options.ignore_unknown_critical = true; // judged by the profile
-  std::vector<check_outcome> checks;
-  checks.push_back(
-      outcome_of("ek-profile", profile ? result<void>() : result<void>(profile.failure())));
-  checks.push_back(
-      outcome_of("ek-chain", crypto::verify_chain(leaf, intermediates, anchors, options)));
   return give(s, checks, std::move(facts));
 }
 
@@ -248,6 +236,11 @@ void add_evidence_commands(command_set& commands) {
       ->required();
   c->add_option("--ca", k->ca, "Folder of the CA certificates that are trusted")->required();
   c->add_flag("--partial-chain", k->partial_chain, "An intermediate without its root anchors, too");
+  c->add_option("--crl", k->crls, "A CRL, PEM or DER; may be given several times");
+  c->add_flag("--require-crls", k->require_crls, "Every issuer needs a CRL that is current");
+  c->add_flag("--relaxed", k->relaxed, "The TPM's name and the EK usage may be missing");
+  c->add_flag("--allow-expired", k->allow_expired, "Certificates may have expired");
+  c->add_flag("--allow-sha1", k->allow_sha1, "Certificates may be signed with SHA-1");
 }
 
 } // namespace custos::cli

@@ -259,10 +259,12 @@ int run(int argc, const char* const* argv) {
   command_set commands(app.app());
   add_cluster_commands(commands);
   add_inventory_commands(commands);
+  add_host_commands(commands);
   add_trust_commands(commands);
   add_image_commands(commands);
   add_provider_commands(commands);
   add_evidence_commands(commands);
+  add_token_commands(commands);
   app.app().require_subcommand(0, 1);
   if (const auto code = app.parse(argc, argv))
     return *code;

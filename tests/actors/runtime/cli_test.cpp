@@ -1,10 +1,13 @@
+#include "actors/attestation/token.hpp"
 #include "adapters/crypto/crypto.hpp"
 #include "runtime/cli/inputs.hpp"
 #include "runtime/cli/render.hpp"
 #include "runtime/cli/session.hpp"
+#include "runtime/cli/trust_files.hpp"
 #include "runtime/exit_codes.hpp"
 
 #include <boost/json.hpp>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -403,6 +406,192 @@ TEST_F(cli_test, judges_ek_certificates_by_hand) {
   EXPECT_EQ(call({"ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca",
                   folder / "none"}),
             runtime::exit_no_input);
+}
+
+TEST_F(cli_test, judges_ek_certificates_of_a_cloud_that_names_no_tpm) {
+  const auto gce = recorded + "certs/gce/";
+  const std::vector<std::string> base{"ek", "verify", "--ca", gce + "ca", "--json", "--cert"};
+  const auto judge = [&](const std::string& cert, const std::vector<std::string>& more = {}) {
+    auto all = base;
+    all.push_back(gce + cert);
+    all.insert(all.end(), more.begin(), more.end());
+    return call(all);
+  };
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem"), runtime::exit_ok) << written;
+  auto o = bj::parse(written).as_object();
+  EXPECT_EQ(o.at("manufacturer"), "id:474F4F47");
+  EXPECT_EQ(o.at("checks").at(2).at("check"), "ek-revocation");
+  EXPECT_EQ(o.at("checks").at(2).at("verdict"), "skipped");
+  EXPECT_EQ(o.at("checks").at(3).at("check"), "ek-strength");
+  EXPECT_EQ(o.at("checks").at(3).at("verdict"), "passed");
+  EXPECT_EQ(judge("pca_tpm_ecc_enc_cert.pem"), runtime::exit_failure);
+  EXPECT_EQ(judge("pca_tpm_ecc_enc_cert.pem", {"--relaxed"}), runtime::exit_ok) << written;
+  EXPECT_EQ(judge("pca_tpm_ecc_sign_cert.pem", {"--relaxed"}), runtime::exit_failure);
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem", {"--require-crls"}), runtime::exit_failure);
+  o = bj::parse(written).as_object();
+  EXPECT_EQ(o.at("checks").at(1).at("verdict"), "passed");
+  EXPECT_EQ(o.at("checks").at(2).at("verdict"), "failed");
+  EXPECT_EQ(judge("uca_tpm_rsa_enc_cert.pem", {"--crl", file_of_garbage()}),
+            runtime::exit_bad_data);
+}
+
+TEST_F(cli_test, judges_old_certificates_where_asked_to) {
+  const auto certs = recorded + "certs/";
+  const auto cas = folder / "cas";
+  std::filesystem::create_directories(cas);
+  std::filesystem::copy(certs + "tpm-vendor-ca/STM_ECC_01I.pem", cas / "st.pem");
+  const std::vector<std::string> base{
+      "ek", "verify", "--cert", certs + "keylime-ek/st_ecdsa_sha256.der", "--ca", cas, "--json"};
+  EXPECT_EQ(call(base), runtime::exit_failure) << "no root";
+  auto partial = base;
+  partial.emplace_back("--partial-chain");
+  partial.emplace_back("--allow-expired"); // whenever this runs
+  EXPECT_EQ(call(partial), runtime::exit_ok) << written;
+}
+
+TEST_F(cli_test, reads_endorsement_keys_in_every_form) {
+  const auto cert = recorded + "certs/keylime-ek/st_ecdsa_sha256.der";
+  const auto fingerprint = ek_fingerprint(cert);
+  ASSERT_TRUE(fingerprint) << fingerprint.failure().message;
+  const auto parsed_cert = read_certificates(cert);
+  ASSERT_TRUE(parsed_cert);
+  const auto& c = parsed_cert->front();
+  EXPECT_EQ(*fingerprint, crypto::hex(crypto::sha256(c.public_key().spki_der())));
+  EXPECT_EQ(*ek_fingerprint(file("c.pem", c.pem())), *fingerprint);
+  EXPECT_EQ(*ek_fingerprint(file("k.pem", c.public_key().public_pem())), *fingerprint);
+  auto upper = *fingerprint;
+  for (auto& ch : upper)
+    ch = static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
+  EXPECT_EQ(*ek_fingerprint(upper), *fingerprint);
+  EXPECT_TRUE(ek_fingerprint(recorded + "quotes/gce-cos-85-nonce9009/ak.tpmt_public.bin"));
+  EXPECT_EQ(ek_fingerprint(file_of_garbage()).failure().field, file_of_garbage());
+  EXPECT_EQ(ek_fingerprint(folder / "none").failure().code, errc::not_found);
+}
+
+TEST_F(cli_test, denies_nothing_in_particular_to_nobody) {
+  const std::vector<std::string> base{"--coordinator", "https://127.0.0.1:9", "trust", "deny", "d"};
+  EXPECT_EQ(call(base), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("--manufacturer"), std::string::npos) << complained;
+  auto wrong = base;
+  wrong.insert(wrong.end(), {"--ek", file_of_garbage()});
+  EXPECT_EQ(call(wrong), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("garbage"), std::string::npos) << complained;
+  EXPECT_EQ(call({"--coordinator", "https://127.0.0.1:9", "trust", "add-crl", "ca", "--file",
+                  file_of_garbage()}),
+            runtime::exit_bad_data);
+}
+
+// ---- tokens -------------------------------------------------------------------------------------
+
+namespace {
+
+class cli_token_test : public cli_test {
+protected:
+  cli_token_test() {
+    claims.issuer = "https://trust.example";
+    claims.host = "host-7";
+    claims.issued = std::chrono::duration_cast<std::chrono::seconds>(
+                        std::chrono::system_clock::now().time_since_epoch())
+                        .count();
+    claims.expires = claims.issued + 3600;
+    claims.id = "id";
+    claims.nonce = bytes(32, 1);
+    claims.image = "debian";
+    claims.image_version = "12.7";
+    claims.bank = "sha256";
+    claims.ak_name = bytes(34, 5);
+    jwks = file("jwks.json", jose::jwks_of({{by.key, by.kid, "sig", by.alg}}));
+  }
+  std::string token_file() {
+    return file("token", attestation::make_token(claims, by).value() + "\n");
+  }
+
+  attestation::token_signer by =
+      attestation::make_token_signer(crypto::generate_p384().value(), "ES384", "k1").value();
+  attestation::token_claims claims;
+  std::string jwks;
+};
+
+} // namespace
+
+TEST_F(cli_token_test, shows_a_token_and_says_that_nothing_was_judged) {
+  const auto token = token_file();
+  ASSERT_EQ(call({"token", "inspect", token, "--json"}), runtime::exit_ok) << complained;
+  const auto shown = bj::parse(written);
+  EXPECT_EQ(shown.at("header").at("alg"), "ES384");
+  EXPECT_EQ(shown.at("header").at("kid"), "k1");
+  EXPECT_EQ(shown.at("claims").at("sub"), "host-7");
+  EXPECT_EQ(shown.at("signature"), "not judged");
+  ASSERT_EQ(call({"token", "inspect", token}), runtime::exit_ok);
+  EXPECT_NE(complained.find("not judged"), std::string::npos);
+  EXPECT_EQ(call({"token", "inspect", file("forged", "eyJhbGciOiJub25lIn0.e30.")}),
+            runtime::exit_ok);
+  EXPECT_EQ(call({"token", "inspect", file_of_garbage()}), runtime::exit_bad_data);
+  EXPECT_NE(complained.find("garbage"), std::string::npos);
+  EXPECT_EQ(call({"token", "inspect", file("empty", " \n")}), runtime::exit_bad_data);
+  EXPECT_EQ(call({"token", "inspect", file("list", "eyJhbGciOiJub25lIn0.W10.")}),
+            runtime::exit_bad_data);
+  EXPECT_EQ(call({"token", "inspect", file("long", std::string(20'000, 'x'))}),
+            runtime::exit_bad_data);
+  EXPECT_EQ(call({"token", "inspect", folder / "none"}), runtime::exit_no_input);
+}
+
+TEST_F(cli_token_test, judges_a_token_with_a_jwk_set) {
+  const auto token = token_file();
+  const auto verify = [&](const std::string& of, std::vector<std::string> more = {}) {
+    std::vector<std::string> all{"token", "verify", of, "--jwks", jwks, "--json"};
+    all.insert(all.end(), more.begin(), more.end());
+    return call(all);
+  };
+  ASSERT_EQ(verify(token), runtime::exit_ok) << complained;
+  EXPECT_EQ(bj::parse(written).at("verdict"), "accepted");
+  EXPECT_EQ(bj::parse(written).at("claims").at("sub"), "host-7");
+  EXPECT_EQ(verify(token, {"--issuer", "https://trust.example", "--audience", "custos-keys"}),
+            runtime::exit_ok);
+  EXPECT_EQ(verify(token, {"--issuer", "https://other.example"}), runtime::exit_failure);
+  EXPECT_EQ(bj::parse(written).at("verdict"), "refused");
+  EXPECT_EQ(verify(token, {"--audience", "custos-reporting"}), runtime::exit_failure);
+  EXPECT_NE(complained.find("aud"), std::string::npos);
+  EXPECT_EQ(call({"token", "verify", token, "--jwks", jwks}), runtime::exit_ok);
+  EXPECT_NE(complained.find("issuer was not judged"), std::string::npos);
+}
+
+TEST_F(cli_token_test, refuses_tokens_with_the_reason) {
+  const auto refused = [&](const std::string& of) {
+    EXPECT_EQ(call({"token", "verify", of, "--jwks", jwks, "--json"}), runtime::exit_failure);
+    return complained;
+  };
+  auto text = attestation::make_token(claims, by).value();
+  text[text.size() - 10] = text[text.size() - 10] == 'A' ? 'B' : 'A';
+  EXPECT_NE(refused(file("changed", text)).find("jws-signature"), std::string::npos);
+  EXPECT_NE(refused(file("none", "eyJhbGciOiJub25lIn0.e30.")).find("jws-kid"), std::string::npos);
+  claims.expires = claims.issued - 1;
+  EXPECT_NE(refused(token_file()).find("expired"), std::string::npos);
+  claims.expires = claims.issued + 3600;
+  by = attestation::make_token_signer(by.key, "ES384", "k2").value();
+  EXPECT_NE(refused(token_file()).find("jws-kid"), std::string::npos);
+}
+
+TEST_F(cli_token_test, says_which_of_its_files_is_wrong) {
+  const auto token = token_file();
+  const auto code = [&](const std::string& of, const std::string& with) {
+    return call({"token", "verify", of, "--jwks", with});
+  };
+  EXPECT_EQ(code(file_of_garbage(), jwks), runtime::exit_bad_data);
+  EXPECT_EQ(code(folder / "none", jwks), runtime::exit_no_input);
+  EXPECT_EQ(code(token, folder / "none"), runtime::exit_no_input);
+  for (const std::string set : {"", "{}", "[]", R"({"keys":[]})", R"({"keys":[1]})",
+                                R"({"keys":[{"kty":"oct","k":"AA","kid":"k1","alg":"HS256"}]})"}) {
+    EXPECT_EQ(code(token, file("set.json", set)), runtime::exit_bad_data) << set;
+    EXPECT_NE(complained.find("set.json"), std::string::npos) << complained;
+  }
+  EXPECT_EQ(call({"token", "verify", token}), runtime::exit_usage);
+  EXPECT_NE(complained.find("--jwks"), std::string::npos);
+  EXPECT_EQ(call({"token", "verify", token, "--issuer", "https://127.0.0.1:1"}),
+            runtime::exit_usage)
+      << "no --ca";
+  EXPECT_EQ(call({"token", "verify", token, "--issuer", "http://127.0.0.1:1"}),
+            runtime::exit_usage);
 }
 
 } // namespace custos::cli
