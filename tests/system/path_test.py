@@ -470,6 +470,7 @@ class WholePath(unittest.TestCase):
             self.assertFalse(watched.get("audit_only", False))
         finally:
             s.custos("image", "delete", "watched")
+            s.agent("host-a", "attest")
         self.assertEqual([i["name"] for i in s.custos_json("image", "list")], ["web"])
 
     def test_a_tpm_that_is_away_is_said_and_tried_again(self):
