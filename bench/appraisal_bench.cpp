@@ -127,7 +127,7 @@ using md_ctx = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 class crypto_floor {
 public:
   explicit crypto_floor(const pool& p)
-      : ak_(p.s.enrolled.ak.key), token_key_(p.s.keys->token_key), e_(p.ready.front()),
+      : ak_(p.s.enrolled.ak.key), token_key_(*crypto::generate_p256()), e_(p.ready.front()),
         log_(*eventlog::parse(e_.event_log)), bank_(*log_.bank_index(crypto::hash_alg::sha256)),
         signature_(e_.signature.end() - 256, e_.signature.end()), claims_(1200, 'c') {}
 

@@ -71,9 +71,10 @@ struct scene {
     gate_limits limits;
     limits.calls_burst_max = 4'000'000'000U; // the rate limit is judged, and never reached
     limits.calls_per_second_max = 4'000'000'000U;
-    return gate(tokens_of("https://trust.example",
-                          [this](std::int64_t) { return std::span<const jose::trusted_key>(keys); }),
-                limits);
+    return gate(
+        tokens_of("https://trust.example",
+                  [this](std::int64_t) { return std::span<const jose::trusted_key>(keys); }),
+        limits);
   }
   [[nodiscard]] crypto::secret_bytes open() const {
     const auto parsed = must(parse_ciphertext(call.ciphertext));

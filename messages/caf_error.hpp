@@ -32,7 +32,7 @@ inline error from_caf(const caf::error& e) {
     return make_error(errc::timeout, "the service did not answer in time");
   if (e == caf::sec::request_receiver_down || e.category() == caf::atom("exit"))
     return make_error(errc::unavailable, "the service is stopping");
-  return make_error(errc::internal, "unexpected failure inside the service");
+  return make_error(errc::internal, "unexpected failure inside the service: " + caf::to_string(e));
 }
 
 } // namespace custos

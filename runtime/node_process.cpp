@@ -115,6 +115,26 @@ result<void> node_process::impl::open_state() {
   CUSTOS_TRY(config_store,
              cluster::spawn_config_store(system, {store->store(), config, store->keys()->cluster_id,
                                                   store->identity().name}));
+  return open_host_records();
+}
+
+/// Beside the configuration, in a store of its own: what is in it changes all the time, and can be
+/// lost without harm.
+result<void> node_process::impl::open_host_records() {
+  attestation::host_records_dependencies given;
+  CUSTOS_TRY(given.store,
+             rocksdb::open_store(std::filesystem::path(options.data_dir) / "hosts", {true}));
+  given.hosts = verifying.hosts;
+  given.config = config;
+  given.inbox = record_inbox;
+  given.ak_ca = store->keys()->ak_ca_certificate;
+  given.now = now;
+  given.preview = cluster::with_changes;
+  given.complain = [](const error& e) {
+    log_error("host_records.write_failed", {{"detail", e.message}});
+  };
+  CUSTOS_TRY(host_records, attestation::spawn_host_records(system, std::move(given)));
+  verifying.changed = attestation::record_changes(host_records, verifying.hosts, record_inbox);
   return {};
 }
 
@@ -218,17 +238,19 @@ void node_process::impl::make_token_key(token_key_wish wish,
     full.retry_after_s = 1;
     return done(std::move(full));
   }
-  system.spawn<caf::detached>([wish = std::move(wish), done = std::move(done), permit, s = store,
-                               settings = config->load()->settings, at = now()] {
+  // The wish is an argument: CAF 0.17.6 looks into nothing where a function takes none.
+  auto work = [done = std::move(done), permit, s = store, settings = config->load()->settings,
+               at = now()](caf::event_based_actor*, const token_key_wish& wanted) {
     auto made = attestation::make_token_key(
-        wish, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
+        wanted, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
           CUSTOS_TRY(auto sealed, s->seals()->seal(pkcs8, cluster::token_key_use(kid)));
           return std::move(sealed.sealed);
         });
     if (!made)
       return done(made.failure());
     done(config_document{made->name, cluster::write_object(*made), 0});
-  });
+  };
+  system.spawn<caf::detached>(std::move(work), std::move(wish));
 }
 
 gateway::node_ports node_process::impl::ports() {

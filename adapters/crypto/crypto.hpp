@@ -156,13 +156,13 @@ result<secret_bytes> ecdh(const key& own_private, const key& peer_public);
 
 // ---- text forms ---------------------------------------------------------------------------------
 
-std::string base64url(byte_view data);               ///< no padding (RFC 4648, 5)
+std::string base64url(byte_view data); ///< no padding (RFC 4648, 5)
 void append_base64url(std::string& out, byte_view data);
 result<bytes> from_base64url(std::string_view text); ///< strict: no padding, no spaces, canonical
 std::string base64(byte_view data);                  ///< with padding (RFC 4648, 4)
 result<bytes> from_base64(std::string_view text);    ///< strict
 std::string hex(byte_view data);                     ///< lower case
 void append_hex(std::string& out, byte_view data);
-result<bytes> from_hex(std::string_view text);       ///< upper or lower case
+result<bytes> from_hex(std::string_view text); ///< upper or lower case
 
 } // namespace custos::crypto

@@ -83,8 +83,8 @@ protected:
   void power_on() {
     const auto out = run_script(scripts + "start_swtpm.sh " + (dir_ / "tpm").string() + " " +
                                 std::to_string(port_));
-    ASSERT_NE(std::atoi(out.c_str()), 0) << out;
-    pid_ = std::atoi(out.c_str());
+    ASSERT_NE(std::stoi(out.c_str()), 0) << out;
+    pid_ = std::stoi(out.c_str());
   }
   void power_off() {
     device_.reset();

@@ -310,6 +310,11 @@ class WholePath(unittest.TestCase):
         self.problem(changed(ticket=lambda t: flip(t, 20)), 403)
         values = changed(pcrs=lambda p: [{**v, "value": "00" * (len(v["value"]) // 2)} if v["pcr"] == 4 else v for v in p])
         self.assertIn("pcr", self.problem(values, 403)["type"] + values.body)
+        # A genuine quote with a log that does not fit says something of the host: what was granted
+        # before counts no more at this node, until the host passes again.
+        self.problem(self.foreign.ask_key(self.urls[0], GENERATE, {}, self.token), 401)
+        self.foreign.attest(self.urls[0], self.urls[0])
+        self.assertEqual(self.foreign.ask_key(self.urls[0], GENERATE, {}, self.token).status, 200)
 
     # ---- bad input ----------------------------------------------------------------------------
 

@@ -34,7 +34,8 @@ bytes made(const std::function<void(archive_entry*)>& change, const std::string&
     archive_entry_set_perm(e, 0644);
     archive_entry_set_size(e, static_cast<la_int64_t>(content.size()));
     change(e);
-    EXPECT_EQ(archive_write_header(a, e), ARCHIVE_OK) << archive_error_string(a);
+    // A warning where the locale cannot say the name in UTF-8: it is written as it is then.
+    EXPECT_GE(archive_write_header(a, e), ARCHIVE_WARN) << archive_error_string(a);
     if (archive_entry_filetype(e) == AE_IFREG)
       archive_write_data(a, content.data(), content.size());
     archive_entry_free(e);

@@ -62,7 +62,8 @@ std::optional<bytes> r_s_of(byte_view der, std::size_t size) {
     }
     return length;
   };
-  if (take(0x30) != std::optional(der.size() - at))
+  const auto content = take(0x30); // first: it moves `at`
+  if (!content || *content != der.size() - at)
     return std::nullopt;
   for (int i = 0; i < 2; ++i) {
     const auto length = take(0x02);

@@ -178,9 +178,9 @@ TEST(jwks, passes_over_keys_that_do_not_verify_signatures_of_ours) {
 }
 
 TEST(jwks, refuses_what_is_no_set_or_has_nothing_for_us) {
-  for (const std::string text : {"", "{", "[]", "{}", R"({"keys":{}})", R"({"keys":[]})",
-                                 R"({"keys":[1]})", R"({"keys":[],"keys":[]})",
-                                 R"({"keys":[{"kty":"EC"}]})"})
+  for (const std::string text :
+       {"", "{", "[]", "{}", R"({"keys":{}})", R"({"keys":[]})", R"({"keys":[1]})",
+        R"({"keys":[],"keys":[]})", R"({"keys":[{"kty":"EC"}]})"})
     EXPECT_FALSE(trusted_of_jwks(text).ok()) << text;
   std::vector<published_key> many;
   const auto key = *crypto::generate_p256();

@@ -154,17 +154,19 @@ TEST(jws, signing_refuses_what_cannot_be_verified) {
   EXPECT_FALSE(sign(signing_key(), "ES256", "", "t", "{}").ok());
   EXPECT_FALSE(sign(signing_key(), "ES256", "k", "", "{}").ok());
   EXPECT_FALSE(sign(*crypto::generate_rsa(2048), "ES256", "k", "t", "{}").ok());
-  EXPECT_EQ(sign(signing_key(), "ES256", "k", "t", std::string(token_bytes_max, 'a')).failure().code,
-            errc::too_large);
+  EXPECT_EQ(
+      sign(signing_key(), "ES256", "k", "t", std::string(token_bytes_max, 'a')).failure().code,
+      errc::too_large);
   const auto public_only = crypto::public_key_from_spki(signing_key().spki_der());
   EXPECT_EQ(sign(*public_only, "ES256", "k", "t", "{}").failure().code, errc::crypto_failure);
 }
 
 TEST(jws, every_algorithm_signs_and_verifies_as_itself_only) {
   const auto rsa = *crypto::generate_rsa(2048);
-  const std::vector<std::pair<std::string, crypto::key>> pairs{
-      {"ES256", signing_key()}, {"ES384", *crypto::generate_p384()}, {"PS256", rsa},
-      {"RS256", rsa}};
+  const std::vector<std::pair<std::string, crypto::key>> pairs{{"ES256", signing_key()},
+                                                               {"ES384", *crypto::generate_p384()},
+                                                               {"PS256", rsa},
+                                                               {"RS256", rsa}};
   for (const auto& [alg, key] : pairs) {
     const auto by = signer_of(key, alg, "k1", "t+jwt");
     ASSERT_TRUE(by.ok()) << alg;
@@ -186,8 +188,7 @@ TEST(jws, signing_refuses_algorithms_that_do_not_fit_the_key) {
   EXPECT_FALSE(signer_of(*crypto::generate_rsa(2048), "ES256", "k1", "t").ok());
   EXPECT_FALSE(signer_of(*crypto::generate_p384(), "ES256", "k1", "t").ok());
   EXPECT_FALSE(signer_of(crypto::key(), "ES256", "k1", "t").ok());
-  EXPECT_FALSE(
-      signer_of(signing_key(), "ES256", std::string(kid_bytes_max + 1, 'k'), "t").ok());
+  EXPECT_FALSE(signer_of(signing_key(), "ES256", std::string(kid_bytes_max + 1, 'k'), "t").ok());
 }
 
 // ---- attacks that have a name -------------------------------------------------------------------
@@ -241,7 +242,8 @@ TEST(jws, cve_2022_21449_signature_of_zeroes) {
   auto zero_s = good;
   std::fill(zero_s.begin() + 32, zero_s.end(), std::uint8_t{0});
   // The order of P-256: as good as zero to a verifier that reduces before it looks.
-  const auto n = *crypto::from_hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+  const auto n =
+      *crypto::from_hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
   bytes orders = n;
   orders.insert(orders.end(), n.begin(), n.end());
   for (const auto& signature : {bytes(64, 0), zero_r, zero_s, orders, bytes(64, 0xFF), bytes{}})
@@ -255,9 +257,9 @@ TEST(jws, cve_2022_21449_signature_of_zeroes) {
 }
 
 TEST(jws, keys_that_the_header_points_to_are_never_fetched) {
-  for (const std::string member :
-       {R"("jku":"https://attacker.example/jwks.json")", R"("x5u":"https://attacker.example/c.pem")",
-        R"("x5c":["MIIB"])", R"("jku":"")", R"("x5c":[])", R"("x5u":null)"})
+  for (const std::string member : {R"("jku":"https://attacker.example/jwks.json")",
+                                   R"("x5u":"https://attacker.example/c.pem")", R"("x5c":["MIIB"])",
+                                   R"("jku":"")", R"("x5c":[])", R"("x5u":null)"})
     EXPECT_EQ(rule_of(token_of(R"({"alg":"ES256","kid":"k1","typ":"t+jwt",)" + member + "}")),
               "jws-embedded-key")
         << member;

@@ -44,7 +44,10 @@ TEST(json_writer, any_octets_come_back_as_text) {
     ASSERT_TRUE(read) << octet << ": " << read.failure().message;
     const auto back = read->string("t", 16);
     ASSERT_TRUE(back) << octet;
-    EXPECT_EQ(*back, octet < 0x80 ? text : "a\xEF\xBF\xBD" "b") << octet;
+    EXPECT_EQ(*back, octet < 0x80 ? text
+                                  : "a\xEF\xBF\xBD"
+                                    "b")
+        << octet;
   }
 }
 
