@@ -140,6 +140,11 @@ enum class pss_salt : std::uint8_t { any, digest_size };
 /// RSASSA-PSS, MGF1 with the same hash (RFC 8017, 8.1).
 bool rsapss_verify(const key& k, hash_alg alg, byte_view message, byte_view signature,
                    pss_salt salt = pss_salt::any);
+/// A signature over a digest that somebody else made: RSASSA-PKCS1-v1_5, or ECDSA in DER (RFC 3279,
+/// 2.2.3), by the key's type; 1 <= r,s < n is checked. The digest has digest_size(alg) octets.
+bool verify_digest(const key& k, hash_alg alg, byte_view digest, byte_view signature);
+/// SHA-1 of the subject public key (RFC 5280, 4.2.1.2, method 1): a name, no evidence.
+std::array<std::uint8_t, 20> subject_key_id(const key& k);
 result<bytes> rsassa_sign(const key& k, hash_alg alg, byte_view message);
 /// RSAES-OAEP, hash and MGF1 `alg`, with label as given, terminating zero included by the caller.
 result<bytes> rsa_oaep_encrypt(const key& k, hash_alg alg, byte_view label, byte_view plaintext);
