@@ -14,11 +14,15 @@
 namespace custos {
 
 /// Asks the TPM actor who it is: makes or loads the attestation key.
-struct get_tpm_identity {};
+struct get_tpm_identity {
+  bool ak_only = false; ///< without the endorsement key, which some TPMs take seconds to make
+};
 struct tpm_identity {
-  bytes ek_certificate; ///< as in NV; may be empty
-  bytes ek_public;      ///< TPMT_PUBLIC
-  bytes ak_public;      ///< TPMT_PUBLIC
+  bytes ek_certificate;                ///< as in NV; may be empty
+  bytes ek_public;                     ///< TPMT_PUBLIC
+  bytes ak_public;                     ///< TPMT_PUBLIC
+  std::vector<bytes> ek_intermediates; ///< DER, from the EK's issuer upwards; may be empty
+  bytes ak_name;                       ///< Name of the attestation key (TPM 2.0 Part 1, 16)
 };
 struct activate_credential {
   bytes credential_blob;
@@ -27,14 +31,25 @@ struct activate_credential {
 struct credential_activated {
   crypto::secret_ptr secret;
 };
+/// TPMS_CLOCK_INFO's counts as this attestation key shows them: they tell boots apart, no more.
+struct boot_mark {
+  std::uint32_t reset_count = 0;
+  std::uint32_t restart_count = 0;
+};
 struct make_quote {
   bytes qualifying_data;
+  std::uint64_t ima_first = 0;  ///< entries of the IMA log to leave out ...
+  std::uint32_t ima_resets = 0; ///< ... if the quote has this resetCount
 };
 struct quote_made {
   bytes quote;
   bytes signature;
   std::vector<pcr_value> pcrs;
   bytes event_log;
+  bytes ima_log = {};          ///< read after the quote: it covers at least what was quoted
+  std::uint64_t ima_first = 0; ///< entries that were left out
+  boot_mark boot = {};
+  bytes ak_name = {}; ///< of the key that signed
 };
 
 /// The services a host uses, as the coordinator applies them: whole, or not at all.
@@ -66,6 +81,9 @@ struct host_status {
   std::string check;
   std::optional<std::uint32_t> pcr;
   std::optional<std::uint32_t> event;
+  bool retryable = false;        ///< a new quote may cure the failure
+  std::string ak_name;           ///< hex; empty until the TPM has told
+  std::optional<boot_mark> boot; ///< of the last quote
 };
 
 /// For local consumers.

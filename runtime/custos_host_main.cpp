@@ -175,8 +175,19 @@ int main(int argc, char** argv) try {
              "Users beside root and the agent's own that may ask for keys");
   app.option("--tcti", options.tcti, "The TPM, as tss2-tctildr takes it");
   app.option("--event-log", options.event_log, "Boot event log of the kernel");
-  app.option("--ak-algorithm", options.ak_algorithm, "Kind of attestation key")
-      ->check(CLI::IsMember({"ecdsa-p256", "rsassa-2048"}));
+  app.option("--ima-log", options.ima_log,
+             "IMA log of the kernel, binary or ASCII; empty: none is sent");
+  app.option("--ek", options.ek, "Endorsement key; auto: the first whose certificate is in the TPM")
+      ->check(CLI::IsMember({"auto", "rsa-2048", "ecc-p256", "rsa-3072", "ecc-p384"}));
+  app.option("--ak-algorithm", options.ak_algorithm, "Kind of attestation key that is made")
+      ->check(CLI::IsMember({"ecdsa-p256", "ecdsa-p384", "rsassa-2048", "rsapss-2048",
+                             "rsassa-3072", "rsapss-3072"}));
+  app.option("--ak-handle", options.ak_handle,
+             "Persistent handle of the attestation key in the TPM, or none: in its file only");
+  app.option("--pcrs", options.pcrs,
+             "PCRs that are quoted, in every active bank; 10 too where there is an IMA log");
+  app.option("--reporting-token", options.reporting_token,
+             "File for a token to show to others; it gives access to no key");
   app.add_common(options.common);
   auto* const get =
       app.app()

@@ -28,7 +28,7 @@ result<void> write_file(const std::string& path, byte_view content, unsigned mod
   ::unlink(fresh.c_str());
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   const bool written =
-      fd >= 0 &&
+      fd >= 0 && ::fchmod(fd, mode) == 0 && // whatever the umask
       ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
       ::fsync(fd) == 0;
   if (fd >= 0)

@@ -2,6 +2,7 @@
 
 #include "actors/gateway/router.hpp"
 #include "actors/host/agent_actor.hpp"
+#include "actors/host/logs.hpp"
 #include "actors/host/tpm_actor.hpp"
 #include "adapters/json/json.hpp"
 #include "runtime/bridge.hpp"
@@ -39,11 +40,16 @@ bj::object json_of(const host_status& s) {
                {"services_revision", s.services_revision},
                {"services_fingerprint", s.services_fingerprint},
                {"error", s.error},
-               {"check", s.check}};
+               {"check", s.check},
+               {"retryable", s.retryable},
+               {"ak_name", s.ak_name}};
   if (s.pcr)
     o["pcr"] = *s.pcr;
   if (s.event)
     o["event"] = *s.event;
+  if (s.boot)
+    o["boot"] =
+        bj::object{{"reset_count", s.boot->reset_count}, {"restart_count", s.boot->restart_count}};
   return o;
 }
 
@@ -70,6 +76,8 @@ bj::object local_error(const error& e) {
     o["pcr"] = *e.pcr;
   if (e.event)
     o["event"] = *e.event;
+  if (e.retryable)
+    o["retryable"] = true;
   return o;
 }
 
@@ -104,6 +112,8 @@ struct host_process::impl {
   void handle(http::request&& r, const http::responder& respond);
   void answer_local(const std::string& line, unsigned uid, const local_responder& respond);
   void report(const host_status& s);
+  void publish(const std::string& token) const;
+  result<host::tpm_options> tpm_options() const;
   result<void> check_manager(const http::request& r) const;
 
   host_options options;
@@ -139,8 +149,53 @@ void host_process::impl::report(const host_status& s) {
     log_warning("host." + s.state, {{"check", s.check},
                                     {"pcr", s.pcr ? std::to_string(*s.pcr) : ""},
                                     {"event", s.event ? std::to_string(*s.event) : ""},
+                                    {"retryable", s.retryable ? "true" : "false"},
                                     {"detail", s.error},
                                     {"next_attempt_in_s", std::to_string(s.next_attempt - now())}});
+}
+
+/// For local consumers to show to others: the gate takes no such token, whoever may read it.
+void host_process::impl::publish(const std::string& token) const {
+  const auto& file = options.reporting_token;
+  if (!token.empty()) {
+    if (auto written = write_file(file, as_bytes(token), 0644); !written)
+      log_error("host.reporting_token", {{"detail", written.failure().message}});
+    return;
+  }
+  std::error_code failed;
+  std::filesystem::remove(file, failed);
+  if (failed)
+    log_error("host.reporting_token", {{"detail", file + ": " + failed.message()}});
+}
+
+result<host::tpm_options> host_process::impl::tpm_options() const {
+  host::tpm_options t;
+  t.tcti = options.tcti;
+  const auto ek = tpm::ek_kind_of(options.ek);
+  if (!ek)
+    return field_error(errc::invalid_argument, "--ek",
+                       "expected auto, rsa-2048, ecc-p256, rsa-3072 or ecc-p384");
+  t.ek = *ek;
+  const auto ak = tpm::ak_algorithm_of(options.ak_algorithm);
+  if (!ak)
+    return field_error(errc::invalid_argument, "--ak-algorithm", "expected a known algorithm");
+  t.ak.algorithm = *ak;
+  CUSTOS_TRY(t.ak.handle, host::read_ak_handle(options.ak_handle));
+  t.ak.file = std::filesystem::path(options.data_dir) / "ak.tpm";
+  t.event_log = options.event_log;
+  t.ima_log = options.ima_log;
+  t.pcrs = 0;
+  for (const auto pcr : options.pcrs) {
+    if (pcr >= tpm::pcrs_max)
+      return field_error(errc::invalid_argument, "--pcrs", "expected PCRs from 0 to 23");
+    t.pcrs |= 1U << pcr;
+  }
+  if (t.pcrs == 0)
+    return field_error(errc::invalid_argument, "--pcrs", "expected at least one PCR");
+  t.say = [](const std::string& event, const std::string& detail) {
+    log_warning(event, {{"detail", detail}});
+  };
+  return t;
 }
 
 result<void> host_process::impl::open() {
@@ -157,12 +212,7 @@ result<void> host_process::impl::open() {
   rocksdb::open_options create;
   create.create = true;
   CUSTOS_TRY(store, rocksdb::open_store(std::filesystem::path(options.data_dir) / "db", create));
-  host::tpm_options t;
-  t.tcti = options.tcti;
-  t.ak = options.ak_algorithm == "rsassa-2048" ? tpm::ak_algorithm::rsassa_2048
-                                               : tpm::ak_algorithm::ecdsa_p256;
-  t.ak_file = std::filesystem::path(options.data_dir) / "ak.tpm";
-  t.event_log = options.event_log;
+  CUSTOS_TRY(auto t, tpm_options());
   tpm = host::spawn_tpm(system, std::move(t));
   host::agent_dependencies given;
   given.host = options.name;
@@ -176,6 +226,8 @@ result<void> host_process::impl::open() {
     return http::client::create(pool, std::move(c));
   };
   given.report = [this](const host_status& s) { report(s); };
+  if (!options.reporting_token.empty())
+    given.publish = [this](const std::string& token) { publish(token); };
   calls = std::make_unique<bridge>(system, options.common.io_threads);
   agent = host::spawn_agent(system, std::move(given));
   return {};
@@ -270,9 +322,15 @@ void host_process::impl::add_routes() {
           if (!t)
             return respond(http::problem(t.failure()));
           const auto certificate = crypto::certificate_from_nv(t->ek_certificate);
+          bj::array chain;
+          for (const auto& der : t->ek_intermediates)
+            if (const auto c = crypto::certificate_from_der(der))
+              chain.emplace_back(c->pem());
           respond(
               json_response(bj::object{{"ek_certificate", certificate ? certificate->pem() : ""},
-                                       {"ek_public", crypto::base64url(t->ek_public)}}));
+                                       {"ek_intermediates", std::move(chain)},
+                                       {"ek_public", crypto::base64url(t->ek_public)},
+                                       {"ak_name", crypto::hex(t->ak_name)}}));
         });
   });
   add("GET", "/host/v1/event-log",
@@ -338,6 +396,10 @@ result<void> host_process::impl::listen() {
                                          [this](http::request&& r, const http::responder& respond) {
                                            handle(std::move(r), respond);
                                          }));
+  // The service manager makes the socket's folder; who starts the agent by hand need not.
+  std::error_code there_already;
+  std::filesystem::create_directories(std::filesystem::path(options.socket).parent_path(),
+                                      there_already);
   CUSTOS_TRY(local, local_socket::listen(pool, {options.socket, options.allowed_uids},
                                          [this](const std::string& line, unsigned uid,
                                                 const local_responder& respond) {

@@ -18,11 +18,17 @@ struct host_options {
   std::string management_ca;                        ///< PEM file: who may configure this host
   std::vector<std::string> managers{"coordinator"}; ///< CNs of certificates of that CA
   std::vector<std::string> addresses{"127.0.0.1"};  ///< of this host, for its certificate
-  std::string socket = "/run/custos-host.sock";
+  std::string socket = "/run/custos-host/agent.sock";
   std::vector<unsigned> allowed_uids;
   std::string tcti = "device:/dev/tpmrm0";
   std::string event_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
+  /// Empty: none is sent.
+  std::string ima_log = "/sys/kernel/security/ima/binary_runtime_measurements";
+  std::string ek = "auto";
   std::string ak_algorithm = "ecdsa-p256";
+  std::string ak_handle = "0x81010010"; ///< or "none"
+  std::vector<unsigned> pcrs{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15};
+  std::string reporting_token; ///< file; empty: none is asked for
 };
 
 class host_process {

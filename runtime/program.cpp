@@ -2,6 +2,7 @@
 
 #include "adapters/crypto/secret_bytes.hpp"
 #include "runtime/log.hpp"
+#include "runtime/notify.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -125,9 +126,12 @@ int wait_for_stop_signal() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  if (!notify_service_manager("READY=1"))
+    log_warning("process.notify", {{"detail", "the service manager was not told"}});
   int received = 0;
   while (sigwait(&set, &received) != 0) {
   }
+  notify_service_manager("STOPPING=1");
   log_info("process.stopping", {{"signal", received == SIGINT ? "SIGINT" : "SIGTERM"}});
   return received;
 }

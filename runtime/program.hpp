@@ -61,7 +61,8 @@ private:
 /// options are wrong.
 std::optional<int> start_process(const std::string& name, const common_options& options);
 
-/// Blocks until SIGINT or SIGTERM. Signals must have been blocked by start_process.
+/// Tells the service manager that the program is ready, and blocks until SIGINT or SIGTERM. Signals
+/// must have been blocked by start_process.
 int wait_for_stop_signal();
 
 /// After this the process ends within `limit`, whatever hangs (exit code 70).

@@ -3,6 +3,7 @@
 #include "actors/attestation/secure_boot.hpp"
 #include "actors/attestation/separators.hpp"
 #include "adapters/eventlog/event_types.hpp"
+#include "adapters/ima/ima.hpp"
 
 #include <algorithm>
 
@@ -132,6 +133,8 @@ std::uint32_t pcrs_of(const base_image& image) {
     mask |= 1U << p.pcr;
   if (image.secure_boot)
     mask |= 1U << secure_boot_pcr;
+  if (image.ima)
+    mask |= 1U << ima::measured_pcr;
   return mask;
 }
 

@@ -3,6 +3,11 @@
 #include "actors/attestation/ak_certificate.hpp"
 #include "actors/attestation/ticket.hpp"
 #include "actors/gateway/wire.hpp"
+#include "actors/host/attempt_clock.hpp"
+#include "actors/host/attempt_policy.hpp"
+#include "actors/host/enrolment.hpp"
+#include "actors/host/node_caller.hpp"
+#include "actors/host/transport.hpp"
 #include "adapters/jose/jose.hpp"
 #include "messages/caf_error.hpp"
 #include "messages/config_commands.hpp"
@@ -12,14 +17,18 @@ namespace custos::host {
 namespace {
 
 constexpr std::chrono::seconds tpm_budget{60};
-constexpr std::chrono::milliseconds call_timeout{10000};
-constexpr std::int64_t transport_certificate_life_s = 400LL * 24 * 3600;
-constexpr std::int64_t clock_skew_s = 300;
+
+/// Entries of the IMA log that a node has judged: it knows them of this boot and this key only.
+struct judged_entries {
+  std::string node;
+  std::uint32_t resets = 0;
+  std::uint64_t count = 0;
+};
 
 class agent_actor : public host_agent_api::base {
 public:
   agent_actor(caf::actor_config& config, agent_dependencies given)
-      : host_agent_api::base(config), given_(std::move(given)) {
+      : host_agent_api::base(config), given_(std::move(given)), nodes_(run_here()) {
     set_default_handler(caf::drop);
   }
   const char* name() const override { return "host_agent"; }
@@ -46,21 +55,21 @@ public:
         [this](const attest_now&) -> caf::result<host_status> {
           auto promise = make_response_promise<host_status>();
           waiting_.push_back(promise);
-          failures_ = 0;
+          policy_.begin_anew();
           begin();
           return promise;
         },
         [this](const request_key& r) { return ask_for_key(r); },
         [this](const tick& t) {
           if (t.id == timer_)
-            begin();
+            wake();
         },
         [](const deferred_call& call) { (*call.run)(nullptr); },
     };
   }
 
 private:
-  using answered = std::function<void(result<http::response>)>;
+  using answered = node_caller::answered;
 
   // ---- configuration
 
@@ -74,10 +83,13 @@ private:
   caf::result<services_applied> clear() {
     if (auto erased = erase_services(*given_.store); !erased)
       return to_caf(erased.failure());
+    if (auto erased = erase_enrolment(*given_.store); !erased)
+      return to_caf(erased.failure());
     services_.reset();
     client_.reset();
-    token_.clear();
-    ak_certificate_.clear();
+    drop_token();
+    enrolled_.reset();
+    judged_ = {};
     ++attempt_;
     ++timer_;
     busy_ = false;
@@ -93,11 +105,12 @@ private:
     status_.services_revision = s.revision;
     status_.services_fingerprint = services_fingerprint(s);
     client_.reset(); // other anchors, another connection, another key
-    ak_certificate_.clear();
-    token_.clear();
-    token_expires_ = 0;
+    if (enrolled_ && enrolled_->authority != authority())
+      enrolled_.reset(); // the certificate is of another trust authority
+    drop_token();
+    judged_ = {};
     status_.state = "attesting";
-    failures_ = 0;
+    policy_ = {};
     ++attempt_;
     busy_ = false;
     schedule(0);
@@ -106,9 +119,20 @@ private:
   // ---- time
 
   void schedule(std::int64_t after_s) {
-    status_.next_attempt = given_.now() + after_s;
+    clock_.plan(given_.now(), after_s);
+    sleep();
+  }
+
+  void sleep() {
+    status_.next_attempt = clock_.due();
     ++timer_;
-    delayed_send(this, std::chrono::seconds(after_s), tick{timer_});
+    delayed_send(this, std::chrono::seconds(clock_.sleep(given_.now())), tick{timer_});
+  }
+
+  void wake() {
+    if (clock_.woke(given_.now(), crypto::random_bytes(1)[0]))
+      return begin();
+    sleep();
   }
 
   /// The status as of now: a token ends without anybody telling.
@@ -129,25 +153,34 @@ private:
 
   void fail(const error& e) {
     ++attempt_; // late answers of this attempt count no more
-    ++failures_;
     busy_ = false;
+    // A whole log where a part was sent: another node was asked, or this one forgot.
+    if (e.check == "ima-log" && e.retryable && std::exchange(judged_, {}).count != 0)
+      return begin();
+    const auto then = policy_.failed(e, crypto::random_bytes(1)[0]);
+    if (then.forget_enrolment)
+      forget_enrolment();
+    if (then.drop_token)
+      drop_token();
     status_.state = token_.empty() || token_expires_ <= given_.now() ? "failed" : status_.state;
+    tell(e);
+    schedule(then.wait_s);
+    settle();
+  }
+
+  void tell(const error& e) {
     status_.error = e.message;
     status_.check = e.check;
     status_.pcr = e.pcr;
     status_.event = e.event;
-    if (e.code == errc::attestation_failed || e.check == "ak-certificate") {
-      // The verdict is no: what was granted before says nothing about what runs now.
-      status_.state = "failed";
-      token_.clear();
-      if (e.check == "ak-certificate" || e.check == "ek-not-trusted")
-        ak_certificate_.clear();
-    }
-    std::uint32_t wait = back_off_s(failures_, crypto::random_bytes(1)[0]);
-    if (e.retry_after_s)
-      wait = std::max(wait, std::min(*e.retry_after_s, 300U));
-    schedule(wait);
-    settle();
+    status_.retryable = e.retryable;
+  }
+
+  void drop_token() {
+    token_.clear();
+    token_expires_ = 0;
+    if (given_.publish)
+      given_.publish({});
   }
 
   void settle() {
@@ -157,54 +190,22 @@ private:
     waiting_.clear();
   }
 
-  // ---- HTTP: every node in turn, beginning with the one that answered last
+  // ---- HTTP
 
-  struct question {
-    std::vector<std::string> nodes;
-    std::string path;
-    std::string body;
-    std::vector<http::header> headers;
-    /// The client of the configuration that asked: another one may be in force, or none, when the
-    /// next node's turn comes.
-    std::shared_ptr<http::client> through;
-    std::size_t first = 0; ///< node to begin with
-    std::size_t tried = 0;
-  };
-
-  void post(std::vector<std::string> nodes, std::string path, std::string body,
-            std::vector<http::header> headers, answered finish) {
-    call({std::move(nodes), std::move(path), std::move(body), std::move(headers), client_,
-          preferred_},
-         std::move(finish));
-  }
-
-  void call(question q, answered finish) {
-    http::call c;
-    const auto index = (q.first + q.tried) % q.nodes.size();
-    c.method = "POST";
-    c.url = q.nodes[index] + q.path;
-    c.body = q.body;
-    c.headers = q.headers;
-    c.timeout = call_timeout;
-    auto through = q.through;
-    const caf::weak_actor_ptr self = ctrl();
-    auto step = [this, self, index, q = std::move(q),
-                 finish = std::move(finish)](result<http::response> r) mutable {
-      auto in_actor = [this, index, q = std::move(q), finish = std::move(finish),
-                       r = std::move(r)](caf::event_based_actor*) mutable {
-        const bool away = !r || r->status == 503 || r->status == 504 || r->status == 502;
-        if (away && ++q.tried < q.nodes.size())
-          return call(std::move(q), std::move(finish));
-        if (!away)
-          preferred_ = index;
-        finish(std::move(r));
-      };
+  /// From the client's threads into this actor, if it is still there.
+  node_caller::runner run_here() {
+    return [self = caf::weak_actor_ptr(ctrl())](std::function<void()> go_on) {
       if (auto strong = caf::actor_cast<caf::strong_actor_ptr>(self))
         caf::anon_send(caf::actor_cast<caf::actor>(strong),
                        deferred_call{std::make_shared<std::function<void(caf::event_based_actor*)>>(
-                           std::move(in_actor))});
+                           [go_on = std::move(go_on)](caf::event_based_actor*) { go_on(); })});
     };
-    through->send(std::move(c), std::move(step));
+  }
+
+  void post(std::vector<std::string> nodes, std::string path, std::string body,
+            std::vector<http::header> headers, answered finish) {
+    nodes_.post(client_, std::move(nodes), std::move(path), std::move(body), std::move(headers),
+                std::move(finish));
   }
 
   /// Goes on with the decoded answer, or fails the attempt. Answers of an older attempt are
@@ -256,32 +257,70 @@ private:
       status_.state = "attesting";
     if (auto ready = make_transport(); !ready)
       return fail(ready.failure());
-    if (!ak_certificate_.empty())
+    find_enrolment();
+    if (!enrolled_)
+      return ask_tpm<tpm_identity>(get_tpm_identity{},
+                                   [this](tpm_identity i) { enrol(std::move(i)); });
+    if (!ak_name_.empty())
       return challenge_step();
-    ask_tpm<tpm_identity>(get_tpm_identity{},
-                          [this](tpm_identity identity) { enrol(std::move(identity)); });
+    ask_tpm<tpm_identity>(get_tpm_identity{true}, [this](tpm_identity i) { recognise(i); });
   }
 
-  /// The transport key lives in memory only: whoever restarts attests again.
+  // ---- enrolment
+
+  [[nodiscard]] std::string authority() const {
+    return authority_of(services_->trusted_ca, given_.host);
+  }
+
+  /// The kept certificate counts if this trust authority issued it and its time is not up.
+  void find_enrolment() {
+    const auto now = given_.now();
+    if (!enrolled_) {
+      enrolled_ = load_enrolment(*given_.store);
+      renewal_ = enrolled_ ? renew_at(*enrolled_, crypto::random_bytes(1)[0]) : 0;
+    }
+    if (enrolled_ &&
+        (enrolled_->authority != authority() || now >= renewal_ || now < enrolled_->not_before))
+      enrolled_.reset();
+  }
+
+  /// A certificate for a key that the TPM no longer has is of no use.
+  void recognise(const tpm_identity& identity) {
+    set_ak_name(identity.ak_name);
+    if (enrolled_ && enrolled_->ak_name == identity.ak_name)
+      return challenge_step();
+    enrolled_.reset();
+    ask_tpm<tpm_identity>(get_tpm_identity{}, [this](tpm_identity i) { enrol(std::move(i)); });
+  }
+
+  void set_ak_name(const bytes& name) {
+    if (name != ak_name_)
+      judged_ = {};
+    ak_name_ = name;
+    status_.ak_name = crypto::hex(name);
+  }
+
+  void forget_enrolment() {
+    enrolled_.reset();
+    // Not erased, it would be found again at a restart, and refused again: no harm.
+    static_cast<void>(erase_enrolment(*given_.store));
+  }
+
   result<void> make_transport() {
     if (client_)
       return {};
-    CUSTOS_TRY(transport_, crypto::generate_p256());
-    crypto::certificate_request r;
-    r.common_name = given_.host;
-    r.client_auth = true;
-    r.not_before = given_.now() - clock_skew_s;
-    r.not_after = given_.now() + transport_certificate_life_s;
-    CUSTOS_TRY(const auto certificate,
-               crypto::issue_certificate(r, transport_, transport_, nullptr));
-    CUSTOS_TRY(client_, given_.connect(services_->trusted_ca, {certificate.pem(), transport_}));
+    CUSTOS_TRY(auto identity, make_transport_identity(given_.host, given_.now()));
+    transport_ = identity.private_key;
+    CUSTOS_TRY(client_, given_.connect(services_->trusted_ca, identity));
     return {};
   }
 
   void enrol(tpm_identity identity) {
+    set_ak_name(identity.ak_name);
     attestation_key_request r;
     r.host = given_.host;
     r.ek_certificate = std::move(identity.ek_certificate);
+    r.ek_intermediates = std::move(identity.ek_intermediates);
     r.ek_public = std::move(identity.ek_public);
     r.ak_public = std::move(identity.ak_public);
     post(services_->attestation, "/attestation/v1/attestation-keys",
@@ -289,17 +328,29 @@ private:
          expect<attestation_key_issued>(
              gateway::decode_attestation_key_issued, [this](attestation_key_issued issued) {
                activate_credential c{issued.credential_blob, issued.encrypted_secret};
-               ask_tpm<credential_activated>(
-                   std::move(c), [this, issued](const credential_activated& a) {
-                     auto der = attestation::decrypt_ak_certificate(a.secret->reveal_secret(),
-                                                                    issued.encrypted_certificate);
-                     if (!der)
-                       return fail(der.failure());
-                     ak_certificate_ = *std::move(der);
-                     challenge_step();
-                   });
+               ask_tpm<credential_activated>(std::move(c),
+                                             [this, issued](const credential_activated& a) {
+                                               take_certificate(*a.secret, issued);
+                                             });
              }));
   }
+
+  void take_certificate(const crypto::secret_bytes& secret, const attestation_key_issued& issued) {
+    auto der =
+        attestation::decrypt_ak_certificate(secret.reveal_secret(), issued.encrypted_certificate);
+    if (!der)
+      return fail(der.failure());
+    auto fresh = read_enrolment(*std::move(der), ak_name_, authority());
+    if (!fresh)
+      return fail(fresh.failure());
+    if (auto saved = save_enrolment(*given_.store, *fresh); !saved)
+      return fail(saved.failure());
+    enrolled_ = *std::move(fresh);
+    renewal_ = renew_at(*enrolled_, crypto::random_bytes(1)[0]);
+    challenge_step();
+  }
+
+  // ---- quote and token
 
   void challenge_step() {
     post(services_->attestation, "/attestation/v1/challenges", "{}", {},
@@ -311,24 +362,43 @@ private:
     auto thumbprint = jose::thumbprint_digest(transport_);
     if (!thumbprint)
       return fail(thumbprint.failure());
-    const auto binding = attestation::quote_binding(c.nonce, *thumbprint);
-    ask_tpm<quote_made>(make_quote{to_bytes(binding)}, [this, ticket = c.ticket](quote_made q) {
-      evidence e;
-      e.host = given_.host;
-      e.ticket = ticket;
-      e.ak_certificate = ak_certificate_;
-      e.quote = std::move(q.quote);
-      e.signature = std::move(q.signature);
-      e.pcrs = std::move(q.pcrs);
-      e.event_log = std::move(q.event_log);
-      e.transport_key = transport_.spki_der();
-      auto body = gateway::encode_evidence(e);
-      if (!body)
-        return fail(body.failure());
-      post(services_->attestation, "/attestation/v1/tokens", *std::move(body), {},
-           expect<attestation_granted>(gateway::decode_attestation_granted,
-                                       [this](attestation_granted g) { granted(std::move(g)); }));
+    make_quote wish{to_bytes(attestation::quote_binding(c.nonce, *thumbprint))};
+    if (judged_.count != 0 && nodes_.preferred(services_->attestation) == judged_.node) {
+      wish.ima_first = judged_.count;
+      wish.ima_resets = judged_.resets;
+    }
+    ask_tpm<quote_made>(std::move(wish), [this, ticket = c.ticket](quote_made q) {
+      evidence_step(std::move(q), ticket);
     });
+  }
+
+  void evidence_step(quote_made q, const std::string& ticket) {
+    status_.boot = q.boot;
+    if (q.ak_name != ak_name_) { // the TPM was cleared since: its new key is not enrolled yet
+      set_ak_name(q.ak_name);
+      forget_enrolment();
+      return fail(make_error(errc::tpm_failure, "the attestation key is another one than before"));
+    }
+    if (q.ima_first == 0)
+      judged_ = {};
+    evidence e;
+    e.host = given_.host;
+    e.ticket = ticket;
+    e.ak_certificate = enrolled_->certificate;
+    e.quote = std::move(q.quote);
+    e.signature = std::move(q.signature);
+    e.pcrs = std::move(q.pcrs);
+    e.event_log = std::move(q.event_log);
+    e.transport_key = transport_.spki_der();
+    e.ima_log = std::move(q.ima_log);
+    e.ima_first = q.ima_first;
+    e.reporting = static_cast<bool>(given_.publish);
+    auto body = gateway::encode_evidence(e);
+    if (!body)
+      return fail(body.failure());
+    post(services_->attestation, "/attestation/v1/tokens", *std::move(body), {},
+         expect<attestation_granted>(gateway::decode_attestation_granted,
+                                     [this](attestation_granted g) { granted(std::move(g)); }));
   }
 
   void granted(attestation_granted g) {
@@ -337,7 +407,11 @@ private:
       return fail(make_error(errc::token_invalid, "the token had expired when it came: compare the "
                                                   "clocks of host and node"));
     busy_ = false;
-    failures_ = 0;
+    policy_.granted();
+    judged_ = {nodes_.preferred(services_->attestation),
+               status_.boot ? status_.boot->reset_count : 0, g.ima_entries};
+    if (given_.publish)
+      given_.publish(g.reporting_token);
     token_ = std::move(g.token);
     token_expires_ = g.expires;
     status_.state = "attested";
@@ -345,10 +419,7 @@ private:
     status_.image_version = g.image_version;
     status_.token_expires = g.expires;
     status_.last_attested = now;
-    status_.error.clear();
-    status_.check.clear();
-    status_.pcr.reset();
-    status_.event.reset();
+    tell({});
     schedule(refresh_at(now, g.expires, crypto::random_bytes(1)[0]) - now);
     settle();
   }
@@ -365,6 +436,7 @@ private:
       auto e = make_error(errc::unavailable,
                           "the host is not attested: " +
                               (status_.error.empty() ? "no attempt has ended yet" : status_.error));
+      e.retryable = status_.retryable;
       e.check = status_.check;
       e.pcr = status_.pcr;
       e.event = status_.event;
@@ -392,34 +464,40 @@ private:
       return refuse(promise, to_caf(answer.failure()));
     if (answer->status != 200) {
       auto e = http::error_of(*answer);
-      const bool refused = e.code == errc::token_invalid || e.code == errc::unauthenticated;
-      if (refused && token == token_) {
-        token_.clear(); // the gate no longer takes it: attest anew
-        schedule(0);
-      }
+      if (wants_new_token(e) && token == token_)
+        attest_anew(e);
       return refuse(promise, to_caf(std::move(e)));
     }
-    auto released = gateway::decode_released(answer->body);
-    if (!released)
-      return refuse(promise, to_caf(released.failure()));
-    auto key = jose::decrypt_ecdh_es_a256kw(transport_, released->jwe);
+    policy_.key_released();
+    auto key = open_released(transport_, answer->body);
     if (!key)
       return refuse(promise, to_caf(key.failure()));
-    promise.deliver(key_ready{std::make_shared<const crypto::secret_bytes>(*std::move(key)),
-                              std::move(released->ciphertext)});
+    promise.deliver(*std::move(key));
+  }
+
+  void attest_anew(const error& e) {
+    drop_token();
+    status_.state = "attesting";
+    tell(e);
+    schedule(policy_.refused_by_gate(crypto::random_bytes(1)[0]));
+    changed();
   }
 
   agent_dependencies given_;
+  node_caller nodes_;
+  attempt_clock clock_;
+  attempt_policy policy_;
   std::optional<host_services> services_;
   std::shared_ptr<http::client> client_;
   crypto::key transport_;
-  bytes ak_certificate_;
+  std::optional<enrolment> enrolled_;
+  std::int64_t renewal_ = 0; ///< when to enrol again
+  bytes ak_name_;            ///< empty until the TPM has told
+  judged_entries judged_;
   std::string token_;
   std::int64_t token_expires_ = 0;
   host_status status_;
   std::vector<caf::typed_response_promise<host_status>> waiting_;
-  std::size_t preferred_ = 0;
-  std::uint32_t failures_ = 0;
   std::uint64_t attempt_ = 0;
   std::uint64_t timer_ = 0;
   bool busy_ = false;

@@ -23,6 +23,9 @@ struct agent_dependencies {
                                                       const http::tls_identity& identity)>
       connect;
   std::function<void(const host_status&)> report; ///< told of every change, for the log
+  /// If set, a token for reporting to others is asked for, too, and comes here; an empty one when
+  /// the last one no longer says the truth.
+  std::function<void(const std::string& token)> publish;
 };
 
 host_agent_api spawn_agent(caf::actor_system& system, agent_dependencies given);

@@ -212,6 +212,8 @@ class Stack:
                             "tpm_dir": self.folder / f"tpm-{name}", "tpm_port": tpm_port,
                             "tcti": f"swtpm:host=127.0.0.1,port={tpm_port}",
                             "log": folder / "binary_bios_measurements",
+                            "ima": folder / "binary_runtime_measurements",
+                            "reporting": folder / "reporting.jwt",
                             "socket": folder / "agent.sock"}
         self.boot(name, kernel)
 
@@ -220,7 +222,8 @@ class Stack:
         self.start(name, self.binaries / "custos-host", "--name", name, "--data-dir", h["dir"] / "data",
                    "--listen", f"127.0.0.1:{h['port']}", "--addresses", "127.0.0.1",
                    "--management-ca", self.admin / "ca.crt", "--socket", h["socket"],
-                   "--tcti", h["tcti"], "--event-log", h["log"],
+                   "--tcti", h["tcti"], "--event-log", h["log"], "--ima-log", h["ima"],
+                   "--reporting-token", h["reporting"],
                    "--ops-listen", f"127.0.0.1:{h['ops']}", "--log-format", "json",
                    "--log-level", "debug")
         wait_for(f"{name} has its certificate", (h["dir"] / "data" / "host.crt").exists)
@@ -254,7 +257,8 @@ class Stack:
     def init_cluster(self, name):
         n = self._new_node(name)
         self.custos("cluster", "init", "--data-dir", n["dir"], "--name", "demo", "--node-name", name,
-                    "--addresses", "127.0.0.1,localhost", "--admin-dir", self.admin)
+                    "--issuer", n["url"], "--addresses", "127.0.0.1,localhost",
+                    "--admin-dir", self.admin)
         self.start_node(name)
 
     def join(self, name, through):

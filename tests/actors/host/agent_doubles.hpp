@@ -28,6 +28,10 @@ struct tpm_state {
   bool away = false;
   bool silent = false;
   std::size_t identities = 0, activations = 0, quotes = 0;
+  std::size_t ak_asked = 0; ///< identities without the endorsement key
+  bytes ak_name = bytes(34, 0x0B);
+  std::uint32_t resets = 7;
+  std::size_t ima_entries = 0; ///< entries of one octet each; none: no log
 };
 
 class tpm_double : public tpm_api::base {
@@ -38,9 +42,14 @@ public:
   }
   tpm_api::behavior_type make_behavior() override {
     return {
-        [this](const get_tpm_identity&) -> caf::result<tpm_identity> {
+        [this](const get_tpm_identity& g) -> caf::result<tpm_identity> {
+          if (g.ak_only) {
+            ++state_->ak_asked;
+            return answer(tpm_identity{{}, {}, {3, 4}, {}, state_->ak_name});
+          }
           ++state_->identities;
-          return answer(tpm_identity{{0x30, 0x00}, {1, 2}, {3, 4}});
+          return answer(
+              tpm_identity{{0x30, 0x00}, {1, 2}, {3, 4}, {{0x30, 0x01, 0x00}}, state_->ak_name});
         },
         [this](const activate_credential& c) -> caf::result<credential_activated> {
           ++state_->activations;
@@ -50,7 +59,13 @@ public:
         [this](const make_quote& q) -> caf::result<quote_made> {
           ++state_->quotes;
           // The quote of this TPM is the data it qualifies.
-          return answer(quote_made{q.qualifying_data, {9}, {{0x000B, 7, bytes(32, 1)}}, {8, 8}});
+          quote_made out{q.qualifying_data, {9}, {{0x000B, 7, bytes(32, 1)}}, {8, 8}};
+          out.ak_name = state_->ak_name;
+          out.boot = {state_->resets, 1};
+          if (q.ima_resets == state_->resets)
+            out.ima_first = q.ima_first;
+          out.ima_log.assign(state_->ima_entries - out.ima_first, 0x0A);
+          return answer(std::move(out));
         },
     };
   }
@@ -86,7 +101,11 @@ struct node_cluster {
   std::size_t granted = 0;
   crypto::key transport;
   bytes nonce;
-  std::map<std::string, http::response> instead; ///< answers by the end of the path
+  bytes ak_certificate; ///< the last that was issued
+  std::int64_t ak_certificate_life_s = 30LL * 24 * 3600;
+  evidence last;                                   ///< that a token was granted for
+  std::map<std::string, std::uint64_t> ima_judged; ///< entries, by node
+  std::map<std::string, http::response> instead;   ///< answers by the end of the path
 
   [[nodiscard]] std::size_t count(const std::string& path_end) const {
     std::size_t n = 0;
@@ -125,21 +144,51 @@ struct node_cluster {
       return make_error(errc::unavailable, name + " cannot be reached");
     if (n.refuses)
       return *n.refuses;
+    if (path == "/attestation/v1/tokens")
+      if (auto refusal = judge_ima(name, c.body))
+        return *std::move(refusal);
     for (const auto& [path_end, given] : instead)
       if (path.size() >= path_end.size() &&
           path.compare(path.size() - path_end.size(), path_end.size(), path_end) == 0)
         return given;
     http::response r;
-    r.body = body_of(path, c.body);
+    r.body = body_of(name, path, c.body);
     return r;
   }
 
 private:
-  std::string body_of(const std::string& path, const std::string& body) {
+  /// Each node knows what it judged itself.
+  std::optional<http::response> judge_ima(const std::string& name, const std::string& body) {
+    const auto e = gateway::decode_evidence(body);
+    if (!e || e->ima_first == 0)
+      return std::nullopt;
+    if (ima_judged[name] == e->ima_first)
+      return std::nullopt;
+    auto refusal = make_error(errc::attestation_failed, "the entries before are not known here");
+    refusal.check = "ima-log";
+    refusal.retryable = true;
+    return http::problem(refusal);
+  }
+
+  bytes issue() {
+    const auto key = crypto::generate_p256().value();
+    crypto::certificate_request r;
+    r.common_name = "host-7";
+    r.not_before = now - 300;
+    r.not_after = now + ak_certificate_life_s;
+    return crypto::issue_certificate(r, key, key, nullptr).value().der();
+  }
+
+  std::string body_of(const std::string& name, const std::string& path, const std::string& body) {
     if (path == "/attestation/v1/attestation-keys") {
-      EXPECT_TRUE(gateway::decode_attestation_key_request(body).ok());
+      const auto r = gateway::decode_attestation_key_request(body);
+      EXPECT_TRUE(r.ok());
+      EXPECT_EQ(r->ek_intermediates.size(), 1U);
+      ak_certificate = issue();
       return gateway::encode_attestation_key_issued(
-          {{7}, {6}, attestation::encrypt_ak_certificate(activation_secret, bytes{4, 2}).value()});
+          {{7},
+           {6},
+           attestation::encrypt_ak_certificate(activation_secret, ak_certificate).value()});
     }
     if (path == "/attestation/v1/challenges") {
       nonce = crypto::random_bytes(32);
@@ -152,10 +201,13 @@ private:
       const auto binding = attestation::quote_binding(nonce, *jose::thumbprint_digest(transport));
       EXPECT_EQ(e->quote, to_bytes(binding)) << "bound to challenge and transport key";
       EXPECT_EQ(e->ticket, "ticket");
-      EXPECT_EQ(e->ak_certificate, (bytes{4, 2}));
+      EXPECT_EQ(e->ak_certificate, ak_certificate);
       ++granted;
+      last = *e;
+      ima_judged[name] = e->ima_first + e->ima_log.size();
       return gateway::encode_attestation_granted(
-          {"token." + std::to_string(granted), now + token_life_s, "rack", "12"});
+          {"token." + std::to_string(granted), now + token_life_s, "rack", "12",
+           e->reporting ? "report." + std::to_string(granted) : "", ima_judged[name]});
     }
     const auto jwe = jose::encrypt_ecdh_es_a256kw(transport, "kid", bytes(32, 0xAB));
     return gateway::encode_generated({{1, 1, 1}, jwe.value()});

@@ -45,6 +45,8 @@ protected:
       return std::shared_ptr<http::client>(std::make_shared<test::client_double>(nodes));
     };
     d.report = [this](const host_status& s) { reports.push_back(s.state); };
+    if (reporting)
+      d.publish = [this](const std::string& token) { published.push_back(token); };
     return d;
   }
   static host_services services(std::uint64_t revision = 1) {
@@ -62,10 +64,23 @@ protected:
     return pem;
   }
 
-  /// Both clocks: the scheduler's and the one on the wall.
+  /// Both clocks: the scheduler's and the one on the wall. In steps, or it would look like a clock
+  /// that jumps.
   void pass(std::int64_t seconds) {
-    nodes->now += seconds;
-    advance(std::chrono::seconds(seconds));
+    constexpr std::int64_t step_s = 5;
+    do {
+      const auto step = std::min(seconds, step_s);
+      nodes->now += step;
+      advance(std::chrono::seconds(step));
+      seconds -= step;
+    } while (seconds > 0);
+  }
+  /// The same agent after its process ended.
+  void restart() {
+    caf::anon_send_exit(agent, caf::exit_reason::user_shutdown);
+    run();
+    start();
+    pass(0);
   }
   host_status status() { return ask<host_status>(agent, get_host_status{}).value(); }
   void attest() {
@@ -86,6 +101,8 @@ protected:
   std::optional<error> connect_failure;
   std::vector<std::string> anchors;
   std::vector<std::string> reports;
+  bool reporting = false;
+  std::vector<std::string> published;
   host_agent_api agent;
 };
 
@@ -316,6 +333,228 @@ TEST_F(agent_test, enrols_again_when_its_attestation_key_is_no_longer_taken) {
   EXPECT_EQ(nodes->count("attestation-keys"), 2U);
 }
 
+TEST_F(agent_test, tries_again_at_once_what_a_new_quote_may_cure) {
+  attest();
+  auto moved = make_error(errc::attestation_failed, "the PCRs moved");
+  moved.check = "pcr-digest";
+  moved.retryable = true;
+  nodes->instead["/tokens"] = http::problem(moved);
+  const auto s = ask<host_status>(agent, attest_now{});
+  EXPECT_EQ(s->state, "attested") << "the last token stands";
+  EXPECT_TRUE(s->retryable);
+  EXPECT_EQ(s->check, "pcr-digest");
+  EXPECT_EQ(s->next_attempt, nodes->now + 1);
+  nodes->instead.clear();
+  pass(1);
+  EXPECT_EQ(nodes->granted, 2U);
+  EXPECT_FALSE(status().retryable);
+  EXPECT_TRUE(status().check.empty());
+}
+
+TEST_F(agent_test, gives_up_what_a_new_quote_does_not_cure_either) {
+  attest();
+  auto moved = make_error(errc::attestation_failed, "the PCRs moved");
+  moved.check = "pcr-digest";
+  moved.retryable = true;
+  nodes->instead["/tokens"] = http::problem(moved);
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  for (unsigned i = 0; i < 3; ++i)
+    pass(1);
+  EXPECT_EQ(status().state, "failed");
+  EXPECT_EQ(ask<key_ready>(agent, wish()).failure().check, "pcr-digest");
+  EXPECT_GT(status().next_attempt, nodes->now + 1) << "and asks less often";
+}
+
+TEST_F(agent_test, attests_again_after_the_machine_slept) {
+  attest();
+  const auto due = status().next_attempt;
+  nodes->now += 600; // the scheduler's clock stood still
+  ASSERT_LT(nodes->now, due);
+  pass(60);
+  EXPECT_EQ(nodes->granted, 2U);
+  EXPECT_EQ(status().state, "attested");
+}
+
+TEST_F(agent_test, attests_again_after_its_clock_was_set) {
+  attest();
+  nodes->now -= 3600;
+  pass(60);
+  EXPECT_EQ(nodes->granted, 2U);
+  pass(1200);
+  EXPECT_EQ(nodes->granted, 2U) << "once";
+}
+
+TEST_F(agent_test, knows_of_an_expired_token_after_a_long_sleep) {
+  attest();
+  nodes->now += 10LL * 24 * 3600;
+  EXPECT_EQ(status().state, "failed");
+  EXPECT_FALSE(ask<key_ready>(agent, wish()).ok());
+  pass(30);
+  EXPECT_EQ(status().state, "attested");
+}
+
+TEST_F(agent_test, tells_key_and_boot) {
+  attest();
+  const auto s = status();
+  EXPECT_EQ(s.ak_name, crypto::hex(bytes(34, 0x0B)));
+  ASSERT_TRUE(s.boot);
+  EXPECT_EQ(s.boot->reset_count, 7U);
+  EXPECT_EQ(s.boot->restart_count, 1U);
+}
+
+// ---- enrolment
+// ----------------------------------------------------------------------------------
+
+TEST_F(agent_test, needs_no_enrolment_after_a_restart) {
+  attest();
+  restart();
+  EXPECT_EQ(status().state, "attested") << status().error;
+  EXPECT_EQ(nodes->count("attestation-keys"), 1U);
+  EXPECT_EQ(tpm->identities, 1U) << "the endorsement key was not needed";
+  EXPECT_EQ(tpm->ak_asked, 1U);
+  ASSERT_TRUE(ask<services_applied>(agent, services(2)).ok());
+  pass(0);
+  EXPECT_EQ(status().state, "attested");
+  EXPECT_EQ(nodes->count("attestation-keys"), 1U) << "the same authority";
+}
+
+TEST_F(agent_test, enrols_again_when_the_tpm_has_another_key) {
+  attest();
+  tpm->ak_name = bytes(34, 0x0C);
+  restart();
+  EXPECT_EQ(status().state, "attested");
+  EXPECT_EQ(nodes->count("attestation-keys"), 2U);
+}
+
+TEST_F(agent_test, enrols_again_when_the_tpm_is_cleared_under_way) {
+  attest();
+  tpm->ak_name = bytes(34, 0x0C);
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  EXPECT_EQ(nodes->granted, 1U) << "nothing is sent under the old certificate";
+  pass(2);
+  EXPECT_EQ(nodes->granted, 2U);
+  EXPECT_EQ(status().ak_name, crypto::hex(bytes(34, 0x0C)));
+  EXPECT_EQ(nodes->count("attestation-keys"), 2U);
+}
+
+TEST_F(agent_test, enrols_with_another_authority_anew) {
+  attest();
+  auto s = services(2);
+  const auto key = crypto::generate_p256().value();
+  crypto::certificate_request r;
+  r.common_name = "another ca";
+  r.is_ca = true;
+  r.not_after = 4'000'000'000;
+  s.trusted_ca = crypto::issue_certificate(r, key, key, nullptr).value().pem();
+  ASSERT_TRUE(ask<services_applied>(agent, s).ok());
+  pass(0);
+  EXPECT_EQ(status().state, "attested");
+  EXPECT_EQ(nodes->count("attestation-keys"), 2U);
+}
+
+TEST_F(agent_test, renews_the_certificate_of_its_key_before_it_ends) {
+  nodes->ak_certificate_life_s = 24 * 3600;
+  attest();
+  const auto before = nodes->now + nodes->ak_certificate_life_s;
+  while (nodes->count("attestation-keys") == 1 && nodes->now < before)
+    pass(3600);
+  EXPECT_LT(nodes->now, before);
+  EXPECT_EQ(nodes->count("attestation-keys"), 2U);
+  EXPECT_EQ(status().state, "attested");
+}
+
+TEST_F(agent_test, forgets_its_enrolment_with_its_configuration) {
+  attest();
+  ASSERT_TRUE(ask<services_applied>(agent, clear_host_services{}).ok());
+  ASSERT_TRUE(ask<services_applied>(agent, services()).ok());
+  pass(0);
+  EXPECT_EQ(nodes->count("attestation-keys"), 2U);
+}
+
+// ---- IMA
+// ----------------------------------------------------------------------------------------
+
+TEST_F(agent_test, sends_of_the_ima_log_what_is_new) {
+  tpm->ima_entries = 100;
+  attest();
+  EXPECT_EQ(nodes->last.ima_first, 0U);
+  EXPECT_EQ(nodes->last.ima_log.size(), 100U);
+  tpm->ima_entries = 130;
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  EXPECT_EQ(nodes->last.ima_first, 100U);
+  EXPECT_EQ(nodes->last.ima_log.size(), 30U);
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  EXPECT_EQ(nodes->last.ima_first, 130U);
+  EXPECT_TRUE(nodes->last.ima_log.empty());
+}
+
+TEST_F(agent_test, sends_the_whole_ima_log_after_a_reset) {
+  tpm->ima_entries = 100;
+  attest();
+  tpm->resets = 8;
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  EXPECT_EQ(nodes->last.ima_first, 0U);
+  EXPECT_EQ(nodes->last.ima_log.size(), 100U);
+}
+
+TEST_F(agent_test, sends_the_whole_ima_log_at_once_when_a_node_does_not_know_the_rest) {
+  tpm->ima_entries = 100;
+  attest();
+  nodes->ima_judged.clear();
+  const auto s = ask<host_status>(agent, attest_now{});
+  ASSERT_TRUE(s.ok());
+  EXPECT_EQ(s->state, "attested") << "one attempt for whoever asked";
+  EXPECT_TRUE(s->error.empty());
+  EXPECT_EQ(nodes->granted, 2U);
+  EXPECT_EQ(nodes->last.ima_first, 0U);
+}
+
+TEST_F(agent_test, sends_the_whole_ima_log_to_another_node) {
+  tpm->ima_entries = 100;
+  attest();
+  nodes->nodes["https://n1"].away = true;
+  const auto s = ask<host_status>(agent, attest_now{});
+  EXPECT_EQ(s->state, "attested");
+  EXPECT_TRUE(s->error.empty()) << s->error;
+  EXPECT_EQ(nodes->last.ima_first, 0U);
+  EXPECT_EQ(nodes->last.ima_log.size(), 100U);
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  EXPECT_EQ(nodes->last.ima_first, 100U) << "and then what is new, there";
+}
+
+TEST_F(agent_test, takes_a_refused_whole_ima_log_for_a_failure) {
+  tpm->ima_entries = 100;
+  auto refusal = make_error(errc::attestation_failed, "no");
+  refusal.check = "ima-log";
+  refusal.retryable = true;
+  nodes->instead["/tokens"] = http::problem(refusal);
+  start();
+  ASSERT_TRUE(ask<services_applied>(agent, services()).ok());
+  pass(0);
+  EXPECT_EQ(status().check, "ima-log");
+  EXPECT_EQ(nodes->count("/tokens"), 1U) << "no loop";
+}
+
+// ---- tokens for others
+// --------------------------------------------------------------------------
+
+TEST_F(agent_test, asks_for_no_reporting_token_unless_told_to) {
+  attest();
+  EXPECT_FALSE(nodes->last.reporting);
+}
+
+TEST_F(agent_test, publishes_its_reporting_token_while_it_holds) {
+  reporting = true;
+  attest();
+  EXPECT_TRUE(nodes->last.reporting);
+  EXPECT_EQ(published.back(), "report.1");
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  EXPECT_EQ(published.back(), "report.2");
+  nodes->instead["/tokens"] = problem_of(errc::attestation_failed, "base-image");
+  ASSERT_TRUE(ask<host_status>(agent, attest_now{}).ok());
+  EXPECT_EQ(published.back(), "") << "it no longer says the truth";
+}
+
 TEST_F(agent_test, takes_no_token_that_has_ended_already) {
   nodes->token_life_s = -1;
   start();
@@ -518,6 +757,31 @@ TEST_F(agent_test, attests_anew_when_the_gate_no_longer_takes_its_token) {
   EXPECT_EQ(nodes->granted, 2U);
   ASSERT_TRUE(ask<key_ready>(agent, wish()).ok());
   EXPECT_EQ(nodes->tokens_shown.back(), "Bearer token.2");
+}
+
+TEST_F(agent_test, attests_anew_when_image_or_host_are_not_what_its_token_says) {
+  for (const auto* check : {"gate-image", "gate-host", "gate-boot"}) {
+    attest();
+    nodes->granted = 0;
+    nodes->instead["/generate"] = problem_of(errc::forbidden, check);
+    ASSERT_FALSE(ask<key_ready>(agent, wish()).ok());
+    EXPECT_EQ(status().state, "attesting");
+    EXPECT_EQ(status().check, check);
+    nodes->instead.clear();
+    pass(0);
+    EXPECT_EQ(nodes->granted, 1U) << check;
+    EXPECT_TRUE(ask<key_ready>(agent, wish()).ok());
+  }
+}
+
+TEST_F(agent_test, does_not_attest_without_end_for_a_gate_that_takes_no_token) {
+  attest();
+  nodes->instead["/generate"] = problem_of(errc::forbidden, "gate-image");
+  for (int i = 0; i < 120; ++i) {
+    EXPECT_FALSE(ask<key_ready>(agent, wish()).ok());
+    pass(1);
+  }
+  EXPECT_LT(nodes->granted, 12U);
 }
 
 TEST_F(agent_test, keeps_its_token_when_a_key_is_refused_for_another_reason) {
