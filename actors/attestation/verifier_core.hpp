@@ -53,11 +53,11 @@ struct verifier_shared {
 };
 
 /// Checks, by number in docs/attestation.md, and their stable names: 1 evidence-size; 2
-/// ticket-invalid, ticket-expired, ticket-replayed; 3 ak-certificate, ek-not-trusted, host-binding,
-/// host-quarantined; 4 quote-magic; 5 quote-type, quote-malformed; 6 quote-signature; 7
-/// quote-binding; 8 pcr-selection; 9 pcr-bank; 10 pcr-digest; 11 clock; 12 event-log-size,
-/// event-log-malformed; 13 event-log-replay; 14 event-data; 15 base-image; 16 secure-boot; 17
-/// ima-log.
+/// ticket-invalid, ticket-expired, ticket-replayed; 3 ak-certificate, ek-denied, ak-denied,
+/// ek-not-trusted, host-binding, host-quarantined; 4 quote-magic; 5 quote-type, quote-malformed; 6
+/// quote-signature; 7 quote-binding; 8 pcr-selection; 9 pcr-bank; 10 pcr-digest; 11 clock; 12
+/// event-log-size, event-log-malformed; 13 event-log-replay; 14 event-data; 15 base-image; 16
+/// secure-boot; 17 ima-log.
 class verifier_core {
 public:
   explicit verifier_core(std::shared_ptr<const verifier_keys> keys, verifier_shared shared = {})

@@ -50,9 +50,10 @@ result<void> check_host(const token_facts& facts, const config_snapshot& config,
 result<void> check_denied(const token_facts& facts, const attestation::trust_index& trust) {
   attestation::tpm_description tpm;
   tpm.ek_spki_sha256 = facts.ek_spki_sha256;
+  tpm.ak_name = facts.ak_name;
   if (const auto* const d = trust.denies(tpm); d != nullptr)
     return refusal(errc::forbidden, "gate-host",
-                   "the host's TPM is denied by \"" + d->name + "\"" +
+                   "the host's TPM or attestation key is denied by \"" + d->name + "\"" +
                        (d->reason.empty() ? std::string() : ": " + d->reason));
   return {};
 }

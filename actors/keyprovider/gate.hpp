@@ -20,7 +20,7 @@
 // token's endorsement key. That key must be configured by itself, or (unless
 // require_endorsement_keys) TPM CAs must be configured or certificate validation be off: a token
 // does not say which CA vouched, so taking away one CA of several ends tokens only at their `exp`;
-// taking away the last, quarantining the host, or denying its endorsement key ends them at once.
+// taking away the last, quarantining the host, or denying one of its keys ends them at once.
 
 #include "actors/attestation/trust_index.hpp"
 #include "adapters/crypto/crypto.hpp"

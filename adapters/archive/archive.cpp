@@ -75,7 +75,10 @@ result<bytes> unpack(byte_view packed, const limits& limit) {
   if (archive_read_open_memory(a.get(), packed.data(), packed.size()) != ARCHIVE_OK ||
       archive_read_next_header(a.get(), &e) != ARCHIVE_OK)
     return said(errc::malformed, a.get(), "the archive is damaged");
-  if (archive_filter_count(a.get()) != 2) // gzip around what is not packed again
+  const auto filters = archive_filter_count(a.get()); // the last is the octets themselves
+  if (filters < 2)
+    return make_error(errc::malformed, "the archive is damaged");
+  if (filters > 2)
     return make_error(errc::unsupported, "expected an archive that is packed once");
   return content_of(a.get(), limit.unpacked_bytes_max);
 }

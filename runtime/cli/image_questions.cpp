@@ -114,7 +114,7 @@ result<void> explain_host(session& s, const explain_arguments& a) {
     return {};
   }
   bj::object out;
-  take(*o, {"host", "at", "verdict"}, out);
+  take(*o, {"host", "node", "at", "now"}, out);
   bj::array images;
   for (const auto& item : list_in(*o, "images"))
     if (const auto* const image = item.if_object())
@@ -268,13 +268,14 @@ result<bj::object> change_of(session& s, const simulate_arguments& a) {
   return bj::object{{"put", std::move(put)}, {"erase", std::move(erase)}};
 }
 
+/// "accepted, web" or "refused: base-image".
 std::string verdict_text(const bj::object* verdict) {
-  if (verdict == nullptr)
+  const auto* const accepted = verdict == nullptr ? nullptr : verdict->if_contains("accepted");
+  if (accepted == nullptr || !accepted->is_bool())
     return {};
-  const auto check = text_in(*verdict, "check");
-  const auto image = text_in(*verdict, "image");
-  return text_in(*verdict, "verdict") + (check.empty() ? "" : ": " + check) +
-         (image.empty() ? "" : ", " + image);
+  const auto detail = text_in(*verdict, accepted->get_bool() ? "image" : "check");
+  return (accepted->get_bool() ? "accepted" : "refused") +
+         (detail.empty() ? "" : (accepted->get_bool() ? ", " : ": ") + detail);
 }
 
 bj::object simulated_for_people(const bj::object& answer) {

@@ -439,6 +439,45 @@ class WholePath(unittest.TestCase):
         s.start_host("host-b")
         s.wait_state("host-b", "attested")
 
+    def test_administrators_see_what_a_change_of_images_would_do(self):
+        s = self.stack
+        s.agent("host-a", "attest")
+        web = next(i for i in s.custos_json("image", "list") if i["name"] == "web")
+        self.assertEqual((web["version"], web["bank"], web["audit_only"], web["health"]),
+                         ("12.8", "sha256", False, "OK"))
+        self.assertRegex(web["last_attested_time"], r"^20\d\d-.*Z$")
+        self.assertIn("0-", s.custos("image", "list"))
+        told = s.custos_json("image", "explain", "host-a")
+        self.assertTrue(told["now"]["accepted"])
+        self.assertEqual([i["image"] for i in told["images"] if i["matches"]], ["web"])
+        self.assertIn("matched", s.custos("image", "explain", "host-a"))
+        # The same boot under another name, reported only: it grants nothing.
+        packed = self.folder / "watched.tgz"
+        s.custos("image", "export", "--event-log", s.hosts["host-a"]["log"], "--name", "watched",
+                 "--image-version", "1", "--audit-only", "--out", packed)
+        self.assertIn("same: false", s.custos("image", "diff", packed, "web"))
+        failing = s.custos("--json", "image", "simulate", "--add", packed, "--remove", "web",
+                           check=False)
+        self.assertEqual(failing.returncode, 1, failing.stderr)
+        answer = json.loads(failing.stdout)
+        host = next(h for h in answer["hosts"] if h["host"] == "host-a")
+        self.assertTrue(host["before"]["accepted"])
+        self.assertEqual(host["after"]["check"], "base-image")
+        self.assertGreater(answer["would_fail"], 0)
+        harmless = s.custos("image", "simulate", "--add", packed, "--settings", "allow_sha1=false",
+                            check=False)
+        self.assertEqual(harmless.returncode, 0, harmless.stderr)
+        try:
+            s.custos("image", "import", packed)
+            s.agent("host-a", "attest")
+            s.custos("image", "audit", "watched", "off")
+            watched = s.custos_json("image", "show", "watched")
+            self.assertFalse(watched.get("audit_only", False))
+        finally:
+            s.custos("image", "delete", "watched")
+            s.agent("host-a", "attest")
+        self.assertEqual([i["name"] for i in s.custos_json("image", "list")], ["web"])
+
     def test_a_tpm_that_is_away_is_said_and_tried_again(self):
         s = self.stack
         s.stop("host-b")

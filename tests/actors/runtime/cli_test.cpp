@@ -247,6 +247,12 @@ TEST_F(cli_test, explains_a_boot_offline) {
                   logs + "cos-85-amd-sev.pcrs.json", image}),
             runtime::exit_ok)
       << complained;
+  const auto few = file("few.json", R"({"sha256":{"0":")" + std::string(64, '0') + "\"}}");
+  EXPECT_EQ(
+      call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", "--pcrs", few, image}),
+      runtime::exit_failure);
+  EXPECT_NE(complained.find("pcr-selection"), std::string::npos);
+  EXPECT_NE(written.find("not-quoted"), std::string::npos);
   EXPECT_EQ(call({"image", "explain", "--event-log", logs + "cos-85-amd-sev.bin", image}),
             runtime::exit_ok)
       << complained;

@@ -276,6 +276,16 @@ TEST_F(gate_test, wants_listed_endorsement_keys_where_they_are_required) {
   EXPECT_EQ(refused_by(g), "gate-host") << "the index must follow the configuration";
 }
 
+TEST_F(gate_test, a_denial_of_the_attestation_key_ends_its_tokens_at_once) {
+  facts.ak_name = bytes(34, 7);
+  auto g = make();
+  config.denials["stolen"] =
+      attestation::test::denial_of{.name = "stolen", .ak_name = bytes(34, 8)};
+  EXPECT_EQ(refused_by(g), "");
+  config.denials["stolen"].ak_name = facts.ak_name;
+  EXPECT_EQ(refused_by(g), "gate-host");
+}
+
 TEST_F(gate_test, a_denial_of_the_endorsement_key_ends_its_tokens_at_once) {
   config.endorsement_keys["ek"] = {"ek", bytes(32, 0xEE), {}};
   auto g = make();

@@ -89,8 +89,7 @@ TEST(tgz, reads_what_others_write) {
 }
 
 TEST(tgz, refuses_paths) {
-  for (const auto* name :
-       {"/etc/passwd", "../x", "a/b", ".hidden", "..", "a b", "a\nb", "\xC3\xA4"})
+  for (const auto* name : {"/etc/passwd", "../x", "a/b", ".hidden", "..", "a b", "a\nb"})
     EXPECT_EQ(code_of(made([&](archive_entry* e) { archive_entry_set_pathname(e, name); })),
               errc::unsupported)
         << name;
