@@ -27,9 +27,7 @@ T must(result<T> r) {
 struct scene {
   crypto::key host_key = must(crypto::generate_p256());
   crypto::key token_key = must(crypto::generate_p256());
-  std::shared_ptr<const std::vector<jose::trusted_key>> keys =
-      std::make_shared<const std::vector<jose::trusted_key>>(
-          std::vector<jose::trusted_key>{{"k1", token_key, "ES256"}});
+  std::vector<jose::trusted_key> keys{{"k1", token_key, "ES256"}};
   crypto::secret_bytes primary = crypto::random_secret(32);
   config_ptr config;
   decrypt_key call;
@@ -62,8 +60,9 @@ struct scene {
     const auto fresh = crypto::random_secret(fresh_key_bytes);
     const wrapped_key wrapped{
         {}, must(crypto::aes_kwp_wrap(primary.reveal_secret(), fresh.reveal_secret())), {}};
-    call.caller = {must(attestation::make_token(claims, token_key, "k1")), host_key.spki_der(),
-                   "192.0.2.7:1"};
+    call.caller = {must(attestation::make_token(
+                       claims, must(attestation::make_token_signer(token_key, "ES256", "k1")))),
+                   host_key.spki_der(), "192.0.2.7:1"};
     call.provider = "vault";
     call.ciphertext =
         must(seal_key(identity, wrapped, fresh, call.context, crypto::random_secret(32)));
@@ -72,7 +71,9 @@ struct scene {
     gate_limits limits;
     limits.calls_burst_max = 4'000'000'000U; // the rate limit is judged, and never reached
     limits.calls_per_second_max = 4'000'000'000U;
-    return gate(tokens_of("https://trust.example", [k = keys] { return k; }), limits);
+    return gate(tokens_of("https://trust.example",
+                          [this](std::int64_t) { return std::span<const jose::trusted_key>(keys); }),
+                limits);
   }
   [[nodiscard]] crypto::secret_bytes open() const {
     const auto parsed = must(parse_ciphertext(call.ciphertext));

@@ -9,17 +9,6 @@ namespace custos::cluster {
 
 namespace {
 
-bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-bool only_name_characters(std::string_view text) {
-  return !text.empty() && text.size() <= object_name_bytes_max &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
-         });
-}
-
 /// Gives the object its name and wraps it.
 template <class T>
 result<config_object> named(result<T> read, std::string_view name) {
@@ -62,7 +51,7 @@ bool detail::is_object_name(std::string_view text) {
 }
 
 bool detail::is_host_name(std::string_view text) {
-  return only_name_characters(text);
+  return custos::is_host_name(text);
 }
 
 object_kind kind_of(const config_object& object) {

@@ -118,6 +118,10 @@ std::string client_private_key_use(std::string_view provider) {
   return std::string("key-provider/").append(provider).append("/client-private-key");
 }
 
+std::string token_key_use(std::string_view kid) {
+  return std::string("token-key/").append(kid);
+}
+
 std::string password_use(std::string_view provider) {
   return std::string("key-provider/").append(provider).append("/password");
 }

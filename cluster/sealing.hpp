@@ -39,6 +39,8 @@ private:
 /// "key-provider/NAME/password".
 std::string client_private_key_use(std::string_view provider);
 std::string password_use(std::string_view provider);
+/// The use of a token key's private key: "token-key/KID".
+std::string token_key_use(std::string_view kid);
 
 /// Makes a node key file: 32 random bytes, mode 0600, never over an existing file, synced.
 /// errc::already_exists, errc::storage_failure.

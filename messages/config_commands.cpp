@@ -38,13 +38,26 @@ std::optional<object_kind> object_kind_of(std::string_view text) {
   return std::nullopt;
 }
 
-bool is_object_name(std::string_view text) {
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  };
-  return !text.empty() && text.size() <= object_name_bytes_max && plain(text.front()) &&
+namespace {
+
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool only_name_characters(std::string_view text) {
+  return !text.empty() && text.size() <= object_name_bytes_max &&
          std::all_of(text.begin(), text.end(),
-                     [plain](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
+                     [](char c) { return is_plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+} // namespace
+
+bool is_object_name(std::string_view text) {
+  return only_name_characters(text) && is_plain(text.front());
+}
+
+bool is_host_name(std::string_view text) {
+  return only_name_characters(text) && text.front() != '.';
 }
 
 } // namespace custos

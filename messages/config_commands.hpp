@@ -32,6 +32,8 @@ std::optional<object_kind> object_kind_of(std::string_view text);
 /// Names of objects other than hosts: 1-128 characters of A-Z a-z 0-9 . _ -, the first a letter or
 /// digit. Safe in a path of a URL.
 bool is_object_name(std::string_view text);
+/// Host ids: the same characters, and the first may be any of them but a dot.
+bool is_host_name(std::string_view text);
 
 enum class config_action : std::uint8_t { put = 1, create, erase };
 
@@ -75,6 +77,15 @@ struct config_document {
 struct config_documents {
   std::vector<config_document> objects; ///< by name
   std::uint64_t revision = 0;           ///< of the store when they were read
+};
+
+/// What a new token signing key (token-keys/{kid}) shall be. Times in unix seconds and seconds;
+/// what is left out has a default (actors/attestation/token_keyring.hpp).
+struct token_key_wish {
+  std::string algorithm = "ES256";            ///< or "ES384", "PS256", "RS256"
+  std::optional<std::int64_t> signs_from;     ///< from now on
+  std::optional<std::int64_t> signs_for_s;    ///< from then on
+  std::optional<std::int64_t> verifies_for_s; ///< after that; at least the life of a token
 };
 
 } // namespace custos

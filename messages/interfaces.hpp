@@ -26,6 +26,18 @@ using verifier_api = caf::typed_actor<
     /// The appraisal; answers with the token or the check that failed.
     caf::replies_to<evidence>::with<attestation_granted>>;
 
+/// Keeps on disk what is known of hosts, and judges kept evidence again. Detached: it reads and
+/// writes files.
+using host_records_api =
+    caf::typed_actor<caf::reacts_to<host_record_changed>,
+                     /// Erases record and evidence; no error if there are none.
+                     caf::replies_to<forget_host>::with<json_document>,
+                     /// errc::not_found where no evidence of the host is kept.
+                     caf::replies_to<explain_host>::with<json_document>,
+                     caf::replies_to<simulate_changes>::with<json_document>,
+                     /// Writes what is pending.
+                     caf::replies_to<drain>::with<drained>>;
+
 /// The gatekeeper before the key servers.
 using key_provider_api =
     caf::typed_actor<caf::replies_to<generate_key>::with<key_released>,

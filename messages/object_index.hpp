@@ -121,6 +121,9 @@ public:
     return 1;
   }
   void clear() { *this = object_index(); }
+  /// A copy of the other, or the other way round, and neither was changed since: all objects are
+  /// the same. Cheap; false says nothing.
+  [[nodiscard]] bool same_as(const object_index& other) const { return shards_ == other.shards_; }
   /// An object to change in place, made if it is not there: for whoever builds a snapshot by hand.
   T& operator[](const std::string& name) {
     auto& slot = writable(shard_of(name))[name];

@@ -9,6 +9,7 @@
 #include "messages/config_commands.hpp"
 #include "messages/error.hpp"
 #include "messages/host.hpp"
+#include "messages/host_verdict.hpp"
 #include "messages/keys.hpp"
 #include "messages/kmip.hpp"
 #include "messages/local.hpp"
@@ -82,7 +83,12 @@
   X(custos::get_host_status)                                                                       \
   X(custos::host_status)                                                                           \
   X(custos::request_key)                                                                           \
-  X(custos::key_ready)
+  X(custos::key_ready)                                                                             \
+  X(custos::explain_host)                                                                          \
+  X(custos::simulate_changes)                                                                      \
+  X(custos::json_document)                                                                         \
+  X(custos::host_record_changed)                                                                   \
+  X(custos::forget_host)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

@@ -49,16 +49,22 @@ std::string metrics::render() const {
   for (auto& sample : samples) {
     const auto [place, is_new] = places.emplace(sample.name, families.size());
     if (is_new)
-      families.push_back(
-          {sample.name,
-           sample.help,
-           sample.counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
-           {}});
+      families.push_back({sample.name,
+                          sample.help,
+                          sample.histogram ? prometheus::MetricType::Histogram
+                          : sample.counter ? prometheus::MetricType::Counter
+                                           : prometheus::MetricType::Gauge,
+                          {}});
     auto& family = families[place->second];
     prometheus::ClientMetric metric;
     for (auto& [name, value] : sample.labels)
       metric.label.push_back({name, value});
-    if (family.type == prometheus::MetricType::Counter)
+    if (sample.histogram) {
+      metric.histogram.sample_count = sample.histogram->count;
+      metric.histogram.sample_sum = sample.histogram->sum;
+      for (const auto& [bound, below] : sample.histogram->buckets)
+        metric.histogram.bucket.push_back({below, bound});
+    } else if (family.type == prometheus::MetricType::Counter)
       metric.counter.value = sample.value;
     else
       metric.gauge.value = sample.value;

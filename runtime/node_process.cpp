@@ -1,20 +1,25 @@
 #include "runtime/node_process.hpp"
 
-#include "actors/attestation/token.hpp"
+#include "actors/attestation/host_records_actor.hpp"
+#include "actors/attestation/token_keyring.hpp"
 #include "actors/attestation/verifier_actor.hpp"
 #include "actors/audit/audit_actor.hpp"
 #include "actors/gateway/node_api.hpp"
 #include "actors/keyprovider/key_provider_actor.hpp"
+#include "actors/keyprovider/token_reader.hpp"
 #include "actors/kmip/group_actor.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/tls/stream.hpp"
 #include "cluster/bootstrap.hpp"
+#include "cluster/config_codec.hpp"
+#include "cluster/config_preview.hpp"
 #include "cluster/config_store_actor.hpp"
 #include "cluster/node_store.hpp"
 #include "runtime/bridge.hpp"
 #include "runtime/log.hpp"
 #include "runtime/ops_server.hpp"
 
+#include <chrono>
 #include <filesystem>
 
 namespace custos::runtime {
@@ -38,10 +43,13 @@ struct node_process::impl {
         key_requests(o.key_requests_in_flight), admin_requests(o.admin_requests_in_flight) {}
 
   result<void> open_state();
+  result<void> open_host_records();
   void start_services();
   result<void> start_gateway();
   void add_metrics();
+  void add_attestation_metrics(std::vector<metric_sample>& out) const;
   gateway::node_ports ports();
+  void make_token_key(token_key_wish wish, gateway::callback<config_document> done);
   result<kmip_api> spawn_group(const key_provider& provider);
   keyprovider::key_provider_dependencies key_dependencies();
 
@@ -76,8 +84,12 @@ struct node_process::impl {
   std::shared_ptr<attestation::verdict_counters> verdicts =
       std::make_shared<attestation::verdict_counters>();
   std::shared_ptr<audit::audit_gauges> audit_gauges = std::make_shared<audit::audit_gauges>();
-  std::vector<jose::trusted_key> token_keys;
+  std::shared_ptr<attestation::token_keyring_source> token_keys;
   config_store_api config_store;
+  attestation::verifier_shared verifying;
+  std::shared_ptr<attestation::record_inbox> record_inbox =
+      std::make_shared<attestation::record_inbox>();
+  host_records_api host_records;
   std::vector<verifier_api> verifiers;
   key_provider_api keys;
   audit_api audit;
@@ -134,19 +146,26 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
   given.config = config;
   given.now = now;
   given.audit = audit;
-  given.check_token = [this](std::string_view token,
-                             std::int64_t at) -> result<keyprovider::token_facts> {
-    const attestation::token_expectation expected{token_keys, store->keys()->issuer,
-                                                  attestation::key_audience};
-    CUSTOS_TRY(auto claims, attestation::read_token(token, expected, at));
-    keyprovider::token_facts facts;
-    facts.host = std::move(claims.host);
-    facts.key_thumbprint = claims.key_thumbprint;
-    facts.ek_spki_sha256 = claims.ek_spki_sha256;
-    facts.image = std::move(claims.image);
-    facts.image_version = std::move(claims.image_version);
-    facts.expires = claims.expires;
-    return facts;
+  // The gate's own view of the keys: used on its thread only.
+  struct gate_view {
+    config_reader config;
+    attestation::token_keyring_reader keys;
+  };
+  const auto view = std::make_shared<gate_view>(
+      gate_view{config_reader(config), attestation::token_keyring_reader(token_keys)});
+  given.check_token = keyprovider::tokens_of(store->keys()->issuer, [view](std::int64_t at) {
+    return view->keys.get(view->config.get()).trusted_at(at);
+  });
+  given.token_keys_generation = [view, at = now] {
+    return view->keys.trust_generation(view->config.get(), at());
+  };
+  given.sight_of_host =
+      [hosts = verifying.hosts](const std::string& host) -> std::optional<keyprovider::host_sight> {
+    const auto seen = hosts->standing(host);
+    if (!seen)
+      return std::nullopt;
+    return keyprovider::host_sight{seen->ak_name, seen->reset_count, seen->first_seen_in_boot,
+                                   seen->failed_since};
   };
   given.spawn_group = [this](const key_provider& p) { return spawn_group(p); };
   given.seal = [this](const crypto::secret_bytes& secret, std::string_view label) {
@@ -161,18 +180,57 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
 
 void node_process::impl::start_services() {
   const auto& k = *store->keys();
-  auto verifying = std::make_shared<attestation::verifier_keys>();
-  verifying->challenge_key = k.challenge_key;
-  verifying->ak_ca_key = k.ak_ca_key;
-  verifying->ak_ca_certificate = k.ak_ca_certificate;
-  verifying->token_key = k.token_key;
-  verifying->token_kid = k.token_kid;
-  verifying->issuer = k.issuer;
-  token_keys.push_back({k.token_kid, k.token_key, "ES256"});
-  verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads),
-                                           {verifying, config, now, verdicts});
+  auto verifier_keys = std::make_shared<attestation::verifier_keys>();
+  verifier_keys->challenge_key = k.challenge_key;
+  verifier_keys->ak_ca_key = k.ak_ca_key;
+  verifier_keys->ak_ca_certificate = k.ak_ca_certificate;
+  token_keys = std::make_shared<attestation::token_keyring_source>(
+      attestation::initial_key{k.token_key, k.token_kid},
+      [s = store](const token_key& key) {
+        return s->seals()->open({key.sealed_private_key}, cluster::token_key_use(key.name));
+      },
+      [](const std::string& problem) {
+        log_error("token_key.unusable", {{"detail", problem}});
+      });
+  verifier_keys->token_keys = token_keys;
+  verifier_keys->issuer = k.issuer;
+  attestation::verifier_dependencies given{verifier_keys, config, now, verdicts};
+  given.shared = verifying;
+  given.config_store = config_store;
+  given.ticks_us = [] {
+    const auto since = std::chrono::steady_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+  };
+  given.node = "node:" + store->identity().name;
+  verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads), given);
   keys = keyprovider::spawn_key_provider(system, key_dependencies());
   calls = std::make_unique<bridge>(system, options.common.io_threads);
+}
+
+/// On a thread of its own: making an RSA key takes longer than a socket or an actor may wait.
+void node_process::impl::make_token_key(token_key_wish wish,
+                                        gateway::callback<config_document> done) {
+  auto permit = admin_requests.try_enter();
+  if (!permit) {
+    auto full =
+        make_error(errc::overloaded, "the service has all the requests in hand that it takes");
+    full.retry_after_s = 1;
+    return done(std::move(full));
+  }
+  // The wish is an argument: CAF 0.17.6 looks into nothing where a function takes none.
+  auto work = [done = std::move(done), permit, s = store, settings = config->load()->settings,
+               at = now()](caf::event_based_actor*, const token_key_wish& wanted) {
+    auto made = attestation::make_token_key(
+        wanted, settings, at, [&s](const std::string& kid, byte_view pkcs8) -> result<bytes> {
+          CUSTOS_TRY(auto sealed, s->seals()->seal(pkcs8, cluster::token_key_use(kid)));
+          return std::move(sealed.sealed);
+        });
+    if (!made)
+      return done(made.failure());
+    done(config_document{made->name, cluster::write_object(*made), 0});
+  };
+  system.spawn<caf::detached>(std::move(work), std::move(wish));
 }
 
 gateway::node_ports node_process::impl::ports() {
@@ -191,6 +249,10 @@ gateway::node_ports node_process::impl::ports() {
     port_to<evidence, attestation_granted>(verifiers[i], attestations)(std::move(e),
                                                                        std::move(done));
   };
+  p.hosts = verifying.hosts;
+  p.explain = port_to<explain_host, json_document>(host_records, admin_requests);
+  p.simulate = port_to<simulate_changes, json_document>(host_records, admin_requests);
+  p.forget = port_to<forget_host, json_document>(host_records, admin_requests);
   p.generate = port_to<generate_key, key_released>(keys, key_requests);
   p.decrypt = port_to<decrypt_key, key_released>(keys, key_requests);
   p.providers = port_to<list_providers, std::vector<provider_status>>(keys, key_requests);
@@ -208,6 +270,9 @@ gateway::node_ports node_process::impl::ports() {
     CUSTOS_TRY(auto sealed, store->seals()->seal(key->pkcs8_der().reveal_secret(),
                                                  cluster::client_private_key_use(provider)));
     return std::move(sealed.sealed);
+  };
+  p.new_token_key = [this](token_key_wish wish, gateway::callback<config_document> done) {
+    make_token_key(std::move(wish), std::move(done));
   };
   p.apply = port_to<config_command, config_applied>(config_store, admin_requests);
   p.read = port_to<get_config_object, config_document>(config_store, admin_requests);
@@ -232,7 +297,8 @@ gateway::node_ports node_process::impl::ports() {
                 : result<std::string>(issued.failure()));
   };
   const auto& k = *store->keys();
-  p.jwks = [text = jose::jwks_of({{k.token_key, k.token_kid, "sig", "ES256"}})] { return text; };
+  p.jwks = [this] { return token_keys->of(config->load()).ring->jwks_at(now()); };
+  p.token_algorithms = [this] { return token_keys->of(config->load()).ring->algorithms_at(now()); };
   p.issuer = k.issuer;
   p.ca_pem = k.ca_certificate.pem();
   p.audit = [this](audit_record record) { caf::anon_send(audit, std::move(record)); };
@@ -242,14 +308,44 @@ gateway::node_ports node_process::impl::ports() {
   return p;
 }
 
+void node_process::impl::add_attestation_metrics(std::vector<metric_sample>& out) const {
+  for (const auto& [reason, n] : verdicts->read())
+    out.push_back({"custos_attestations_total",
+                   "Appraisals by verdict and reason",
+                   true,
+                   {{"verdict", reason == "ok" ? "accepted" : "refused"}, {"reason", reason}},
+                   static_cast<double>(n)});
+  const auto durations = verdicts->read_durations();
+  histogram_sample h;
+  h.sum = static_cast<double>(durations.sum_us) / 1e6;
+  for (std::size_t i = 0; i < durations.counts.size(); ++i) {
+    h.count += durations.counts.at(i);
+    if (i < attestation::duration_bounds_us.size())
+      h.buckets.emplace_back(static_cast<double>(attestation::duration_bounds_us.at(i)) / 1e6,
+                             h.count);
+  }
+  h.buckets.emplace_back(std::numeric_limits<double>::infinity(), h.count);
+  out.push_back({"custos_attestation_duration_seconds", "Appraisals by duration", false, {}, 0, h});
+  out.push_back({"custos_last_attested_seconds",
+                 "Unix time of the newest accepted attestation of any host",
+                 false,
+                 {},
+                 static_cast<double>(verifying.hosts->last_attested())});
+  out.push_back({"custos_hosts_known",
+                 "Hosts whose last verdict this node knows",
+                 false,
+                 {},
+                 static_cast<double>(verifying.hosts->size())});
+  out.push_back({"custos_host_records_dropped_total",
+                 "Changes of host records that were not put on disk because too many waited",
+                 true,
+                 {},
+                 static_cast<double>(record_inbox->dropped)});
+}
+
 void node_process::impl::add_metrics() {
   measured.add([this](std::vector<metric_sample>& out) {
-    for (const auto& [verdict, n] : verdicts->read())
-      out.push_back({"custos_attestations_total",
-                     "Appraisals by verdict or failed check",
-                     true,
-                     {{"verdict", verdict}},
-                     static_cast<double>(n)});
+    add_attestation_metrics(out);
     const auto c = https->counters();
     out.push_back({"custos_http_connections",
                    "Open connections",
@@ -366,6 +462,8 @@ void node_process::stop() {
     caf::anon_send_exit(v, caf::exit_reason::user_shutdown);
   if (i.keys)
     caf::anon_send_exit(i.keys, caf::exit_reason::user_shutdown);
+  if (i.host_records)
+    caf::anon_send_exit(i.host_records, caf::exit_reason::user_shutdown);
   if (i.config_store)
     caf::anon_send_exit(i.config_store, caf::exit_reason::user_shutdown);
   if (i.audit) {
@@ -377,6 +475,8 @@ void node_process::stop() {
   i.pool.stop();
   i.verifiers.clear();
   i.keys = nullptr;
+  i.verifying.changed = nullptr;
+  i.host_records = nullptr;
   i.config_store = nullptr;
   i.audit = nullptr;
   i.calls.reset();

@@ -1,14 +1,15 @@
 #include "actors/attestation/image_match.hpp"
 
+#include "actors/attestation/secure_boot.hpp"
+#include "actors/attestation/separators.hpp"
 #include "adapters/eventlog/event_types.hpp"
+#include "adapters/ima/ima.hpp"
 
 #include <algorithm>
 
 namespace custos::attestation {
 
 namespace {
-
-constexpr std::uint32_t static_root_pcrs = 0xFF; // 0-7: firmware ends each with a separator
 
 mismatch fail(const char* check, std::uint32_t pcr, std::optional<std::uint32_t> event,
               std::string message) {
@@ -90,6 +91,12 @@ bool is_among(byte_view value, const std::vector<bytes>& values) {
   });
 }
 
+mismatch replay_differs(std::uint32_t pcr, crypto::hash_alg bank) {
+  return fail("event-log-replay", pcr, std::nullopt,
+              "the event log does not lead to the quoted value of PCR " + std::to_string(pcr) +
+                  " in bank " + std::string(crypto::to_string(bank)));
+}
+
 /// Check 13 for one PCR: what the log claims is what the TPM signed. A PCR with no events must have
 /// its reset value, or be judged by its value alone.
 std::optional<mismatch> check_replay(const pcr_policy& policy, const quoted_bank& quoted,
@@ -101,10 +108,17 @@ std::optional<mismatch> check_replay(const pcr_policy& policy, const quoted_bank
   const auto claimed = replayed.value(policy.pcr);
   if (std::equal(claimed.begin(), claimed.end(), value.begin(), value.end()))
     return std::nullopt;
-  return fail("event-log-replay", policy.pcr, std::nullopt,
-              "the event log does not lead to the quoted value of PCR " +
-                  std::to_string(policy.pcr) + " in bank " +
-                  std::string(crypto::to_string(quoted.alg)));
+  return replay_differs(policy.pcr, quoted.alg);
+}
+
+/// PCRs whose separators the image's verdict rests on: not those that it knows by their value alone
+/// and that no event explains.
+std::uint32_t separated_pcrs(const base_image& image, const eventlog::replayed_bank& replayed) {
+  std::uint32_t mask = 0;
+  for (const auto& p : image.pcrs)
+    if (p.form != pcr_form::exact || (replayed.touched >> p.pcr & 1U) != 0)
+      mask |= 1U << p.pcr;
+  return image.secure_boot ? mask | 1U << secure_boot_pcr : mask;
 }
 
 } // namespace
@@ -117,6 +131,10 @@ std::uint32_t pcrs_of(const base_image& image) {
   std::uint32_t mask = 0;
   for (const auto& p : image.pcrs)
     mask |= 1U << p.pcr;
+  if (image.secure_boot)
+    mask |= 1U << secure_boot_pcr;
+  if (image.ima)
+    mask |= 1U << ima::measured_pcr;
   return mask;
 }
 
@@ -138,7 +156,7 @@ std::vector<quoted_bank> quoted_banks(const tpm::attest& quote,
 
 result<void> check_extended(const quoted_bank& bank) {
   for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr) {
-    if (((bank.mask & static_root_pcrs) >> pcr & 1U) == 0)
+    if (((bank.mask & firmware_pcrs) >> pcr & 1U) == 0)
       continue;
     const auto v = bank.values[pcr];
     const bool trivial = std::all_of(v.begin(), v.end(), [](auto o) { return o == 0; }) ||
@@ -148,6 +166,27 @@ result<void> check_extended(const quoted_bank& bank) {
                   "PCR " + std::to_string(pcr) + " of bank " +
                       std::string(crypto::to_string(bank.alg)) + " was never extended")
           .why;
+  }
+  return {};
+}
+
+result<void> check_banks_agree(const std::vector<quoted_bank>& banks,
+                               const eventlog::parsed_log& log, const eventlog::replayed& replayed,
+                               std::uint32_t pcrs) {
+  for (const auto& b : banks) {
+    const auto* const claimed = log.bank_index(b.alg) ? replayed.find(b.alg) : nullptr;
+    if (claimed == nullptr)
+      return fail("pcr-bank", 0, std::nullopt,
+                  "the bank " + std::string(crypto::to_string(b.alg)) +
+                      " is quoted, but the event log has nothing of it")
+          .why;
+    for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr) {
+      if (((pcrs & b.mask & claimed->touched) >> pcr & 1U) == 0)
+        continue;
+      const auto value = claimed->value(pcr);
+      if (!std::equal(value.begin(), value.end(), b.values[pcr].begin(), b.values[pcr].end()))
+        return replay_differs(pcr, b.alg).why;
+    }
   }
   return {};
 }
@@ -172,6 +211,12 @@ std::optional<mismatch> match_image(const base_image& image, const quoted_bank& 
   for (const auto& policy : image.pcrs)
     if (auto m = check_replay(policy, quoted, replayed))
       return m;
+  // The state of Secure Boot is read from events, whatever the image makes of PCR 7 itself.
+  if (image.secure_boot)
+    if (auto m = check_replay({secure_boot_pcr, pcr_form::ignored, {}, {}}, quoted, replayed))
+      return m;
+  if (auto ended = check_separators(log, quoted.alg, separated_pcrs(image, replayed)); !ended)
+    return mismatch{std::move(ended).failure(), 0};
   if (auto data = check_event_data(pcrs_of(image), quoted.alg, log); !data)
     return mismatch{std::move(data).failure(), 0};
   std::size_t matched = 0;

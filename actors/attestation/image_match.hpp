@@ -29,10 +29,19 @@ std::vector<quoted_bank> quoted_banks(const tpm::attest& quote,
 /// be made to say anything (CVE-2021-42299). error.check is "pcr-bank", with pcr.
 result<void> check_extended(const quoted_bank& bank);
 
+/// Check 13 for every bank that is quoted, whether an image decides by it or not: the log has the
+/// bank, and leads to its value in each of `pcrs` that has events. Whoever can extend a bank that
+/// the firmware left alone can make one bank tell another story than the other (CVE-2021-42299).
+/// `replayed` has all banks that are quoted and logged. error.check is "pcr-bank" or
+/// "event-log-replay", with pcr.
+result<void> check_banks_agree(const std::vector<quoted_bank>& banks,
+                               const eventlog::parsed_log& log, const eventlog::replayed& replayed,
+                               std::uint32_t pcrs);
+
 /// The bank an image's digests are of.
 result<crypto::hash_alg> bank_of(const base_image& image);
 
-/// PCRs the image names, in any form.
+/// PCRs the image names, in any form, and 7 where it demands a state of Secure Boot.
 std::uint32_t pcrs_of(const base_image& image);
 
 /// Check 14 for these PCRs: the data that is shown is the data that was measured. Machines with an
@@ -41,8 +50,8 @@ std::uint32_t pcrs_of(const base_image& image);
 result<void> check_event_data(std::uint32_t pcrs, crypto::hash_alg bank,
                               const eventlog::parsed_log& log);
 
-/// Nothing if the image matches; else why not (check "event-log-replay", "event-data" or
-/// "base-image", with pcr and event) and how far it matched, to find the nearest.
+/// Nothing if the image matches; else why not (check "event-log-replay", "separator", "event-data"
+/// or "base-image", with pcr and event) and how far it matched, to find the nearest.
 struct mismatch {
   error why;
   std::size_t matched_events = 0;

@@ -1,7 +1,9 @@
 #pragma once
-// Challenges without server state: the ticket carries nonce and expiry under a MAC of the cluster's
-// challenge key, so that any node accepts a ticket of any other. Layout before base64url:
-// version(1) || expires(8, big-endian, unix seconds) || nonce(32) || HMAC-SHA-256(32).
+// Challenges without server state: the ticket carries nonce and expiry under a MAC, so that any
+// node accepts a ticket of any other. The MAC's key changes every hour: it is derived from the
+// cluster's challenge key and the number of the hour (the epoch), so all nodes have it without a
+// word between them. Layout before base64url, version 2: version(1) || epoch(8, big-endian) ||
+// expires(8, big-endian, unix seconds) || nonce(32) || HMAC-SHA-256(32).
 
 #include "adapters/crypto/crypto.hpp"
 #include "messages/attestation.hpp"
@@ -15,14 +17,20 @@ namespace custos::attestation {
 inline constexpr std::size_t nonce_bytes = 32;
 using nonce_value = std::array<std::uint8_t, nonce_bytes>;
 
-/// A fresh challenge that expires `life_s` after `now`.
+/// How long one epoch's key makes tickets. Tickets of the present and the previous epoch are taken
+/// (of the next, too, within clock skew: clocks of nodes differ), so no ticket lives longer.
+inline constexpr std::int64_t ticket_epoch_s = 3600;
+inline constexpr std::int64_t ticket_skew_s_max = 60;
+
+/// A fresh challenge that expires `life_s` (at most ticket_epoch_s) after `now`, which is positive.
 challenge make_ticket(byte_view challenge_key, std::int64_t now, std::uint32_t life_s);
 
 struct ticket {
   nonce_value nonce{};
   std::int64_t expires = 0;
 };
-/// Authentic and unexpired, or error.check "ticket-invalid" / "ticket-expired".
+/// Authentic, of an epoch that is taken and unexpired, or error.check "ticket-invalid" /
+/// "ticket-expired".
 result<ticket> check_ticket(byte_view challenge_key, std::string_view text, std::int64_t now);
 
 /// Which tickets were used on this node. Each ticket goes to one verifier (by its hash), so this

@@ -3,6 +3,7 @@
 #include "actors/attestation/token.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/tpm/make_credential.hpp"
+#include "messages/config_commands.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -17,23 +18,13 @@ constexpr std::size_t credential_secret_bytes = 32;
 constexpr std::int64_t clock_skew_s = 300;
 /// A chain is verified again after this: certificates expire while a snapshot stands.
 constexpr std::int64_t ek_trust_life_s = 60;
-constexpr std::size_t host_bytes_max = 128;
+/// A longer IMA log is judged, but not kept with the evidence.
+constexpr std::size_t kept_ima_log_bytes_max = 1U << 20U;
 
 error check_error(const char* check, const char* field, std::string message) {
   error e = field_error(errc::attestation_failed, field, std::move(message));
   e.check = check;
   return e;
-}
-
-bool good_host(const std::string& host) {
-  if (host.empty() || host.size() > host_bytes_max)
-    return false;
-  return std::all_of(host.begin(), host.end(),
-                     [](char c) {
-                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-                     }) &&
-         host.front() != '.';
 }
 
 /// What parsers and matchers say is about the field of the evidence that they were given.
@@ -47,7 +38,7 @@ result<T> about(const char* field, result<T> r) {
 /// Check 1.
 result<void> check_sizes(const evidence& e, const attestation_settings& s) {
   std::size_t total = e.ak_certificate.size() + e.quote.size() + e.signature.size() +
-                      e.event_log.size() + e.transport_key.size();
+                      e.event_log.size() + e.transport_key.size() + e.ima_log.size();
   for (const auto& p : e.pcrs)
     total += p.value.size();
   if (total > s.evidence_bytes_max)
@@ -58,55 +49,10 @@ result<void> check_sizes(const evidence& e, const attestation_settings& s) {
     return check_error("evidence-size", "/event_log",
                        "expected an event log of at most " + std::to_string(s.event_log_bytes_max) +
                            " bytes");
-  return {};
-}
-
-const quoted_bank* find_bank(const std::vector<quoted_bank>& banks, crypto::hash_alg alg) {
-  for (const auto& b : banks)
-    if (b.alg == alg)
-      return &b;
-  return nullptr;
-}
-
-/// Check 8: at least one image can be judged from what was signed.
-result<void> check_selection(const config_snapshot& config, const std::vector<quoted_bank>& banks) {
-  std::optional<error> first;
-  for (const auto& [name, image] : config.base_images) {
-    const auto alg = bank_of(image);
-    const auto* const bank = alg ? find_bank(banks, *alg) : nullptr;
-    const std::uint32_t missing = pcrs_of(image) & ~(bank == nullptr ? 0 : bank->mask);
-    if (missing == 0)
-      return {};
-    if (first)
-      continue;
-    std::uint32_t pcr = 0;
-    while (((missing >> pcr) & 1U) == 0)
-      ++pcr;
-    first = check_error("pcr-selection", "/quote",
-                        "the quote does not cover PCR " + std::to_string(pcr) + " in bank " +
-                            image.bank + ", which base image " + name + " needs");
-    first->pcr = pcr;
-  }
-  if (first)
-    return *std::move(first);
-  return {}; // no image at all: check 15 says so
-}
-
-/// Check 9: every bank that the log says is active and that we accept is quoted and was extended.
-result<void> check_banks(const eventlog::parsed_log& log, const std::vector<quoted_bank>& banks,
-                         bool allow_sha1) {
-  for (const auto& active : log.banks) {
-    const auto alg = static_cast<crypto::hash_alg>(active.alg);
-    const bool known = alg == crypto::hash_alg::sha256 || alg == crypto::hash_alg::sha384 ||
-                       alg == crypto::hash_alg::sha512 ||
-                       (alg == crypto::hash_alg::sha1 && allow_sha1);
-    if (known && find_bank(banks, alg) == nullptr)
-      return check_error("pcr-bank", "/quote",
-                         "the bank " + std::string(crypto::to_string(alg)) +
-                             " is active but not quoted");
-  }
-  for (const auto& b : banks)
-    CUSTOS_CHECK(about("/pcrs", check_extended(b)));
+  if (e.ima_log.size() > s.ima_log_bytes_max)
+    return check_error("evidence-size", "/ima_log",
+                       "expected an IMA log of at most " + std::to_string(s.ima_log_bytes_max) +
+                           " bytes");
   return {};
 }
 
@@ -133,38 +79,6 @@ result<void> check_digest(const evidence& e, const tpm::attest& quote, const ak_
   return failed;
 }
 
-/// Checks 13 to 15 against every image; the nearest explains a refusal.
-result<const base_image*> check_images(const config_snapshot& config,
-                                       const eventlog::parsed_log& log,
-                                       const std::vector<quoted_bank>& banks) {
-  // Only banks that decide are replayed, and SHA-1 decides only where it is allowed by name.
-  std::vector<crypto::hash_alg> algs;
-  for (const auto& b : banks)
-    if (log.bank_index(b.alg) && (b.alg != crypto::hash_alg::sha1 || config.settings.allow_sha1) &&
-        std::any_of(config.base_images.begin(), config.base_images.end(), [&](const auto& image) {
-          return image.second.bank == crypto::to_string(b.alg);
-        }))
-      algs.push_back(b.alg);
-  CUSTOS_TRY(const auto replayed, about("/event_log", eventlog::replay(log, algs)));
-  std::optional<mismatch> nearest;
-  for (const auto& [name, image] : config.base_images) {
-    const auto alg = bank_of(image);
-    const auto* const quoted = alg ? find_bank(banks, *alg) : nullptr;
-    const auto* const bank = alg ? replayed.find(*alg) : nullptr;
-    if (quoted == nullptr || bank == nullptr || (pcrs_of(image) & ~quoted->mask) != 0 ||
-        image.pcrs.empty())
-      continue;
-    auto m = match_image(image, *quoted, log, *bank);
-    if (!m)
-      return &image;
-    if (!nearest || m->matched_events > nearest->matched_events)
-      nearest = std::move(m);
-  }
-  if (nearest)
-    return about("/event_log", result<const base_image*>(std::move(nearest->why)));
-  return check_error("base-image", "", "no base image is configured that this host could match");
-}
-
 } // namespace
 
 std::size_t verifier_core::digest_hash::operator()(const crypto::sha256_digest& d) const {
@@ -180,10 +94,9 @@ challenge verifier_core::make_challenge(const config_ptr& config, std::int64_t n
 result<attestation_key_issued>
 verifier_core::issue_attestation_key(const attestation_key_request& request,
                                      const config_ptr& config, std::int64_t now) {
-  if (!good_host(request.host))
+  if (!is_host_name(request.host))
     return field_error(errc::invalid_argument, "/host",
                        "expected a host id: 1 to 128 of A-Z a-z 0-9 . _ -");
-  trust_.update(config);
   auto ek = tpm::parse_public(request.ek_public);
   if (!ek)
     return field_error(errc::invalid_argument, "/ek_public", ek.failure().message);
@@ -198,14 +111,14 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
     who.ek_chain.insert(who.ek_chain.end(), request.ek_intermediates.begin(),
                         request.ek_intermediates.end());
   }
-  CUSTOS_TRY(const auto fingerprint, check_ek_trust({ek->key, who.ek_chain}, trust_, now));
-  evidence as_host;
-  as_host.host = request.host;
-  CUSTOS_CHECK(check_host(as_host, fingerprint));
   auto ak = tpm::parse_public(request.ak_public);
   if (!ak)
     return field_error(errc::invalid_argument, "/ak_public", ak.failure().message);
+  CUSTOS_TRY(const auto fingerprint,
+             check_ek_trust({ek->key, who.ek_chain, ak->name}, *trust_.at(config), now));
   CUSTOS_CHECK(about("/ak_public", tpm::check_attestation_key(*ak)));
+  CUSTOS_TRY(const bool bound, check_host(request.host, fingerprint, ak->name, *config));
+  static_cast<void>(bound); // that comes with the first attestation, which proves possession
   who.host = request.host;
   who.ak = *std::move(ak);
   who.ek_spki = ek->key.spki_der();
@@ -223,7 +136,7 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
   return out;
 }
 
-result<verifier_core::known_ak*> verifier_core::check_ak(const evidence& e, std::int64_t now) {
+result<verifier_core::known_ak*> verifier_core::find_ak(const evidence& e, std::int64_t now) {
   const auto id = crypto::sha256(e.ak_certificate);
   auto found = known_.find(id);
   if (found == known_.end()) {
@@ -241,79 +154,194 @@ result<verifier_core::known_ak*> verifier_core::check_ak(const evidence& e, std:
                        "the AK certificate is not valid now; enrol again");
   if (known.identity.host != e.host)
     return check_error("ak-certificate", "/host", "the AK certificate is for another host");
-  if (known.trusted_in != trust_.present() || now >= known.trusted_until) {
-    CUSTOS_TRY(const auto ek_public, crypto::public_key_from_spki(known.identity.ek_spki));
-    CUSTOS_TRY(const auto fingerprint,
-               check_ek_trust({ek_public, known.identity.ek_chain}, trust_, now));
-    static_cast<void>(fingerprint);
-    known.trusted_in = trust_.present();
-    known.trusted_until = now + ek_trust_life_s;
-  }
   return &known;
 }
 
-result<void> verifier_core::check_host(const evidence& e, const crypto::sha256_digest& ek) const {
-  const auto& hosts = trust_.snapshot().hosts;
-  const auto bound = hosts.find(e.host);
-  if (bound == hosts.end())
+/// The EK that the AK stands for is trusted now, not only when the AK was certified.
+result<void> verifier_core::check_ek_of(known_ak& known, const config_ptr& config,
+                                        std::int64_t now) {
+  const auto& trust = trust_.at(config);
+  if (known.trusted_in == trust && now < known.trusted_until)
     return {};
-  if (bound->second.quarantined)
-    return check_error("host-quarantined", "/host", "the host is quarantined");
-  if (!crypto::equal(bound->second.ek_spki_sha256, ek))
-    return check_error("host-binding", "/host", "the host id is bound to another endorsement key");
+  CUSTOS_TRY(const auto ek_public, crypto::public_key_from_spki(known.identity.ek_spki));
+  CUSTOS_TRY(
+      const auto fingerprint,
+      check_ek_trust({ek_public, known.identity.ek_chain, known.identity.ak.name}, *trust, now));
+  static_cast<void>(fingerprint);
+  known.trusted_in = trust;
+  known.trusted_until = now + ek_trust_life_s;
   return {};
 }
 
-result<appraisal> verifier_core::appraise(const evidence& e, const config_ptr& config,
-                                          std::int64_t now) {
-  trust_.update(config);
+result<bool> verifier_core::check_host(const host_id& host, const crypto::sha256_digest& ek,
+                                       byte_view ak_name, const config_snapshot& config) {
+  const auto bound = config.hosts.find(host);
+  if (bound == config.hosts.end())
+    return false;
+  const auto& binding = bound->second;
+  if (binding.quarantined)
+    return check_error("host-quarantined", "/host", "the host is quarantined");
+  if (!crypto::equal(binding.ek_spki_sha256, ek))
+    return check_error("host-binding", "/host", "the host id is bound to another endorsement key");
+  if (!binding.ak_name.empty() && !crypto::equal(binding.ak_name, ak_name))
+    return check_error("host-binding", "/host",
+                       "the host is bound to another attestation key: an administrator must forget "
+                       "the host before it can have a new one");
+  return true;
+}
+
+result<void> verifier_core::read_transport_key(known_ak& known, const bytes& spki) {
+  if (!spki.empty() && known.transport_spki == spki)
+    return {};
+  const auto key = crypto::public_key_from_spki(spki);
+  if (!key || key->type() != crypto::key_type::p256)
+    return field_error(errc::invalid_argument, "/transport_key", "expected a P-256 public key");
+  CUSTOS_TRY(const auto thumbprint, jose::thumbprint_digest(*key));
+  std::copy(thumbprint.begin(), thumbprint.end(), known.transport_thumbprint.begin());
+  known.transport_spki = spki;
+  return {};
+}
+
+const boot_policy& verifier_core::present_policy(const config_ptr& config) {
+  if (!policy_ || !policy_->images().is_of(config->base_images))
+    policy_ = shared_.policies->of(config);
+  return *policy_;
+}
+
+result<appraisal> verifier_core::run_checks(const evidence& e, const config_ptr& config,
+                                            std::int64_t now, progress& reached) {
   const auto& settings = config->settings;
+  const auto& policy = present_policy(config);
   CUSTOS_CHECK(check_sizes(e, settings)); // 1
   CUSTOS_TRY(const auto ticket,
              check_ticket(keys_->challenge_key->reveal_secret(), e.ticket, now)); // 2
   CUSTOS_CHECK(used_.use(ticket, now));
-  CUSTOS_TRY(auto* const known, check_ak(e, now)); // 3
-  CUSTOS_CHECK(check_host(e, known->ek_spki_sha256));
-  auto transport = crypto::public_key_from_spki(e.transport_key);
-  if (!transport || transport->type() != crypto::key_type::p256)
-    return field_error(errc::invalid_argument, "/transport_key", "expected a P-256 public key");
-  CUSTOS_TRY(const auto thumbprint, jose::thumbprint_digest(*transport));
-  CUSTOS_TRY(const auto quote,
-             check_quote(e, known->identity, quote_binding(ticket.nonce, thumbprint),
-                         settings.allow_sha1));
+  CUSTOS_TRY(auto* const known, find_ak(e, now)); // 3
+  reached.of_host = true;
+  CUSTOS_CHECK(check_ek_of(*known, config, now));
+  const auto& ak = known->identity.ak;
+  CUSTOS_TRY(const bool bound, check_host(e.host, known->ek_spki_sha256, ak.name, *config));
+  CUSTOS_CHECK(read_transport_key(*known, e.transport_key));
+  CUSTOS_TRY(const auto quote, check_quote(e, known->identity,
+                                           quote_binding(ticket.nonce, known->transport_thumbprint),
+                                           settings.allow_sha1)); // 4 to 7
   const auto banks = quoted_banks(quote, e.pcrs);
-  CUSTOS_CHECK(check_selection(*config, banks)); // 8
+  CUSTOS_CHECK(policy.images().check_selection(banks)); // 8
   CUSTOS_CHECK(
       check_digest(e, quote, known->identity)); // 10: the values are the TPM's from here on
-  eventlog::limits limits;
-  limits.log_bytes_max = settings.event_log_bytes_max;
-  limits.events_max = settings.events_max;
-  CUSTOS_TRY(const auto log, about("/event_log", eventlog::parse(e.event_log, limits))); // 12
-  if (!log.crypto_agile && !settings.allow_sha1)
-    return check_error("event-log-malformed", "/event_log",
-                       "the event log has the old SHA-1 form, which is not allowed");
-  CUSTOS_CHECK(check_banks(log, banks, settings.allow_sha1));             // 9
-  CUSTOS_TRY(const auto* const image, check_images(*config, log, banks)); // 13, 14, 15
+  reached.authentic = true;
   appraisal out;
-  out.image = image;
+  auto clock = shared_.hosts->see_clock(e.host, ak.name, quote.clock, settings.require_safe_clock,
+                                        now); // 11
+  if (!clock && std::find(settings.audit_only.begin(), settings.audit_only.end(),
+                          clock.failure().check) == settings.audit_only.end())
+    return clock.failure();
+  attested_boot boot;
+  boot.banks = banks;
+  boot.event_log = e.event_log;
+  boot.ima_log = e.ima_log;
+  boot.ima_first = e.ima_first;
+  boot.ak_name = ak.name;
+  boot.reset_count = quote.clock.reset_count;
+  if (e.ima_first != 0)
+    boot.ima = shared_.hosts->ima_of(e.host);
+  out.event_log_sha256 = crypto::sha256(e.event_log);
+  keep_evidence(e, out.event_log_sha256, quote.clock.reset_count, now);
+  CUSTOS_TRY(out.boot, judge_boot(boot, policy, settings)); // 9, 12 to 17
+  if (!clock)
+    out.boot.findings.push_back({clock.failure().check, clock.failure().message});
+  out.image = out.boot.image;
   out.ek_spki_sha256 = known->ek_spki_sha256;
-  std::copy(thumbprint.begin(), thumbprint.end(), out.key_thumbprint.begin());
+  out.key_thumbprint = known->transport_thumbprint;
   out.nonce.assign(ticket.nonce.begin(), ticket.nonce.end());
-  out.ak_name = known->identity.ak.name;
+  out.ak_name = ak.name;
   out.reset_count = quote.clock.reset_count;
+  out.restart_count = quote.clock.restart_count;
+  out.unbound = !bound;
   return out;
 }
 
-result<attestation_granted> verifier_core::grant(const evidence& e, const config_ptr& config,
-                                                 std::int64_t now) {
-  CUSTOS_TRY(auto found, appraise(e, config, now));
+/// What was authenticated is kept where it differs from what is kept already; PCR 10 changes all
+/// the time where there is IMA, and is no reason.
+void verifier_core::keep_evidence(const evidence& e, const crypto::sha256_digest& event_log,
+                                  std::uint32_t reset_count, std::int64_t now) {
+  if (!shared_.changed)
+    return;
+  crypto::sha256_digest id = event_log;
+  for (const auto& v : e.pcrs)
+    if (v.pcr != 10)
+      crypto::digest_into(crypto::hash_alg::sha256, {id, v.value}, id);
+  if (!shared_.hosts->is_new_evidence(e.host, id))
+    return;
+  auto kept = std::make_shared<kept_evidence>();
+  kept->host = e.host;
+  kept->at = now;
+  kept->ak_certificate = e.ak_certificate;
+  kept->pcrs = e.pcrs;
+  kept->event_log = e.event_log;
+  if (e.ima_first == 0 && e.ima_log.size() <= kept_ima_log_bytes_max)
+    kept->ima_log = e.ima_log;
+  kept->reset_count = reset_count;
+  shared_.changed(e.host, std::move(kept));
+}
+
+void verifier_core::note(const evidence& e, const progress& reached,
+                         const result<appraisal>& outcome, std::int64_t now) {
+  if (!reached.of_host)
+    return; // somebody said this name: that says nothing of the host
+  host_verdict v;
+  v.at = now;
+  v.authentic = reached.authentic;
+  if (outcome) {
+    v.accepted = true;
+    v.image = outcome->image->name;
+    v.image_version = outcome->image->version;
+    v.findings = outcome->boot.findings;
+    v.watched_images = outcome->boot.watched;
+    if (outcome->boot.ima)
+      shared_.hosts->remember_ima(e.host, outcome->boot.ima->state);
+  } else {
+    const auto& why = outcome.failure();
+    v.check = why.check.empty() ? std::string(to_string(why.code)) : why.check;
+    v.message = why.message;
+    v.pcr = why.pcr;
+    v.event = why.event;
+    v.retryable = why.retryable;
+  }
+  shared_.hosts->settle(e.host, std::move(v));
+  if (shared_.changed)
+    shared_.changed(e.host, nullptr);
+}
+
+result<appraisal> verifier_core::appraise(const evidence& e, const config_ptr& config,
+                                          std::int64_t now) {
+  progress reached;
+  auto outcome = run_checks(e, config, now, reached);
+  note(e, reached, outcome, now);
+  return outcome;
+}
+
+result<bool> verifier_core::check_bound(const host_id& host, const appraisal& found,
+                                        const config_ptr& config) {
+  CUSTOS_TRY(const bool bound, check_host(host, found.ek_spki_sha256, found.ak_name, *config));
+  if (!bound)
+    return check_error("host-binding", "/host", "the host was forgotten meanwhile; attest again");
+  return true;
+}
+
+void verifier_core::take_back(const evidence& e, const error& why, std::int64_t now) {
+  note(e, {true, true}, why, now);
+}
+
+result<attestation_granted> verifier_core::issue(const appraisal& found, const evidence& e,
+                                                 const config_ptr& config, std::int64_t now) {
   token_claims claims;
   claims.issuer = keys_->issuer;
   claims.host = e.host;
   claims.issued = now;
   claims.expires = now + config->settings.token_life_s;
   claims.id = crypto::base64url(crypto::random_bytes(16));
-  claims.nonce = std::move(found.nonce);
+  claims.nonce = found.nonce;
   claims.key_thumbprint = found.key_thumbprint;
   claims.ek_spki_sha256 = found.ek_spki_sha256;
   claims.image = found.image->name;
@@ -321,15 +349,38 @@ result<attestation_granted> verifier_core::grant(const evidence& e, const config
   claims.bank = found.image->bank;
   for (const auto& p : found.image->pcrs)
     (p.form == pcr_form::ignored ? claims.pcrs_ignored : claims.pcrs_used).push_back(p.pcr);
-  claims.event_log_sha256 = crypto::sha256(e.event_log);
-  claims.ak_name = std::move(found.ak_name);
+  claims.event_log_sha256 = found.event_log_sha256;
+  claims.ak_name = found.ak_name;
   claims.reset_count = found.reset_count;
+  claims.restart_count = found.restart_count;
+  claims.secure_boot = found.boot.secure_boot;
+  if (found.boot.ima) {
+    claims.ima_entries = found.boot.ima->state.entries;
+    claims.ima_ignored = found.image->ima->ignored;
+  }
+  claims.findings = found.boot.findings;
+  claims.config_fingerprint = config->fingerprint;
   attestation_granted out;
-  CUSTOS_TRY(out.token, make_token(claims, keys_->token_key, keys_->token_kid));
+  const auto& by = token_keys_.get(config).signer_at(now);
+  CUSTOS_TRY(out.token, make_token(claims, by, config->settings.ear_claims));
   out.expires = claims.expires;
+  if (e.reporting) {
+    claims.audience = reporting_audience;
+    claims.expires = now + config->settings.reporting_token_life_s;
+    claims.id = crypto::base64url(crypto::random_bytes(16));
+    CUSTOS_TRY(out.reporting_token, make_token(claims, by, config->settings.ear_claims));
+  }
   out.image = claims.image;
   out.image_version = claims.image_version;
+  if (found.boot.ima)
+    out.ima_entries = found.boot.ima->state.entries;
   return out;
+}
+
+result<attestation_granted> verifier_core::grant(const evidence& e, const config_ptr& config,
+                                                 std::int64_t now) {
+  CUSTOS_TRY(const auto found, appraise(e, config, now));
+  return issue(found, e, config, now);
 }
 
 } // namespace custos::attestation

@@ -59,7 +59,11 @@ bj::array messages_of(const std::vector<std::string>& details) {
 coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(ports)) {
   add_inventory_routes();
   add_endorsement_routes();
-  add_settings_and_image_routes();
+  add_denial_routes();
+  add_settings_routes();
+  add_image_routes();
+  add_attestation_routes();
+  add_token_key_routes();
   add_provider_routes();
   add_provider_trust_routes();
   add_service_routes();
@@ -97,6 +101,9 @@ void coordinator_api::handle(http::request&& request, const http::responder& res
     return respond(contract_error(e));
   }
   // They become part of paths at the nodes.
+  if (const auto host = match.path.find("host");
+      host != match.path.end() && !is_host_name(host->second))
+    return respond(contract_error(bad_object_name("host")));
   for (const auto* name : {"name", "provider"}) {
     const auto found = match.path.find(name);
     if (found != match.path.end() && !is_object_name(found->second))

@@ -83,7 +83,11 @@ private:
                 gateway::route_handler h);
   void add_inventory_routes();
   void add_endorsement_routes();
-  void add_settings_and_image_routes();
+  void add_denial_routes();
+  void add_settings_routes();
+  void add_image_routes();
+  void add_attestation_routes();
+  void add_token_key_routes();
   void add_provider_routes();
   void add_provider_trust_routes();
   void add_service_routes();
@@ -122,11 +126,24 @@ private:
   /// Every object of a kind; fails only when no node answers.
   void read_objects(const std::vector<member>& nodes, const std::string& kind,
                     std::function<void(result<seen_objects>)> done) const;
+  /// Unix seconds, by the name of a base image.
+  using last_attested_times = std::map<std::string, std::int64_t>;
+  /// The base images, and when a host last attested with each at any node.
+  void
+  read_images(const std::vector<member>& nodes,
+              std::function<void(result<seen_objects>, const last_attested_times&)> done) const;
   /// Reads a provider's document, lets `change` edit it, writes it to all nodes.
   void edit_object(const std::vector<member>& nodes, const std::string& kind,
                    const std::string& name,
                    std::function<result<void>(boost::json::object&)> change,
                    const work_done& done) const;
+
+  // ---- hosts as the nodes know them
+  void list_hosts(const gateway::routed_request& r, const http::responder& respond) const;
+  /// The answer of the node that judged the host last; `what` is the end of its path.
+  void newest_of(const gateway::routed_request& r, const std::string& what,
+                 const http::responder& respond) const;
+  void quarantine(const gateway::routed_request& r, const http::responder& respond) const;
 
   // ---- trusted clusters
   void apply_desired(const std::string& cluster, const work_done& done) const;

@@ -18,6 +18,9 @@ constexpr std::size_t name_bytes_max = 128;
 constexpr std::size_t pem_bytes_max = 65536;
 constexpr std::size_t body_bytes_max = 5U << 20U;
 constexpr std::size_t certificates_max = 16;
+constexpr std::size_t profile_bytes_max = 32;
+constexpr std::size_t crl_pem_bytes_max = 1U << 20U;
+constexpr std::size_t crls_max = 32;
 
 const std::string base = "/vcenter/trusted-infrastructure/trust-authority-clusters/{cluster}";
 
@@ -52,8 +55,21 @@ result<named_document> ca_of(const std::string& body) {
   named_document out;
   CUSTOS_TRY(out.name, name_of(spec));
   CUSTOS_TRY(auto chain, chain_of(spec, "cert_chain"));
+  bj::object document{{"certificates", std::move(chain)}};
+  // Ours beside the contract's members; what they may be is the nodes' to say.
+  CUSTOS_TRY(const auto profile, spec.optional_string("custos_profile", profile_bytes_max));
+  if (profile)
+    document["profile"] = *profile;
+  CUSTOS_TRY(const auto crls, spec.array("custos_crls", crls_max, true));
+  bj::array lists;
+  for (const auto& item : crls) {
+    CUSTOS_TRY(const auto pem, item.as_string(crl_pem_bytes_max));
+    lists.emplace_back(pem);
+  }
+  if (!lists.empty())
+    document["crls"] = std::move(lists);
   CUSTOS_CHECK(spec.finish());
-  out.document = bj::serialize(bj::object{{"certificates", std::move(chain)}});
+  out.document = bj::serialize(document);
   return out;
 }
 
@@ -91,6 +107,15 @@ result<named_document> image_of(const std::string& body) {
   return out;
 }
 
+/// A TPM CA as the contract has it, with ours beside it where there is any.
+bj::object ca_info_of(bj::object& document) {
+  bj::object out{{"cert_chain", bj::object{{"cert_chain", document["certificates"]}}}};
+  for (const auto* const ours : {"profile", "crls"})
+    if (const auto* const value = document.if_contains(ours))
+      out["custos_" + std::string(ours)] = *value;
+  return out;
+}
+
 http::response listed(const bj::array& list) {
   http::response r;
   r.body = bj::serialize(list);
@@ -122,6 +147,17 @@ void coordinator_api::add_endorsement_routes() {
                 create_object(nodes, kind, spec.name, spec.document, done);
               });
         });
+    add("DELETE", f.path + "/" + f.item, access::administrator, "Removes it from every node",
+        [this, f](routed_request&& r, const http::responder& respond) {
+          auto nodes = nodes_of(r);
+          if (!nodes)
+            return respond(contract_error(nodes.failure()));
+          run(r, respond, {f.service + ".delete", r.path.at("cluster")},
+              [this, kind = f.kind, nodes = *nodes, name = r.path.at("name")](
+                  const work_done& done) { delete_object(nodes, kind, name, done); });
+        });
+    if (f.kind == "base-images")
+      continue; // they have more to show: image_routes.cpp
     add_read(
         f.path, f.service + ".list", "All of them, with health: do the nodes agree",
         [this, f](routed_request&& r, const http::responder& respond) {
@@ -153,8 +189,7 @@ void coordinator_api::add_endorsement_routes() {
                        boost::system::error_code failed;
                        auto document = bj::parse(one.document, failed).as_object();
                        if (kind == "tpm-cas")
-                         document = bj::object{
-                             {"cert_chain", bj::object{{"cert_chain", document["certificates"]}}}};
+                         document = ca_info_of(document);
                        document["health"] = health_of(one.details);
                        document["details"] = messages_of(one.details);
                        http::response out;
@@ -165,19 +200,10 @@ void coordinator_api::add_endorsement_routes() {
                          field_error(errc::not_found, "name", "there is none of that name")));
                    });
              });
-    add("DELETE", f.path + "/" + f.item, access::administrator, "Removes it from every node",
-        [this, f](routed_request&& r, const http::responder& respond) {
-          auto nodes = nodes_of(r);
-          if (!nodes)
-            return respond(contract_error(nodes.failure()));
-          run(r, respond, {f.service + ".delete", r.path.at("cluster")},
-              [this, kind = f.kind, nodes = *nodes, name = r.path.at("name")](
-                  const work_done& done) { delete_object(nodes, kind, name, done); });
-        });
   }
 }
 
-void coordinator_api::add_settings_and_image_routes() {
+void coordinator_api::add_settings_routes() {
   const auto path = base + "/attestation/tpm2/settings";
   add_read(path, "ti.tac.attestation.tpm2:Settings.get",
            "Settings of the TPM 2.0 attestation protocol",

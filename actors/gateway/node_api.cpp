@@ -81,6 +81,20 @@ result<object_kind> kind_of(const routed_request& r) {
   return *kind;
 }
 
+result<token_key_wish> token_key_wish_of(const std::string& text) {
+  constexpr std::int64_t time_max = INT64_MAX / 4; // two of them still add up
+  CUSTOS_TRY(auto body, json::parse_object(text, admin_body_bytes_max));
+  token_key_wish out;
+  CUSTOS_TRY(auto algorithm, body.optional_string("algorithm", 16));
+  if (algorithm)
+    out.algorithm = *std::move(algorithm);
+  CUSTOS_TRY(out.signs_from, body.optional_integer("signs_from", 0, time_max));
+  CUSTOS_TRY(out.signs_for_s, body.optional_integer("signs_for_s", 0, time_max));
+  CUSTOS_TRY(out.verifies_for_s, body.optional_integer("verifies_for_s", 0, time_max));
+  CUSTOS_CHECK(body.finish());
+  return out;
+}
+
 bj::object object_of(object_kind kind, const config_document& d) {
   bj::object out;
   out["kind"] = to_string(kind);
@@ -103,6 +117,8 @@ http::response applied_answer(const config_applied& applied, unsigned status) {
 
 node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
   add_attestation_routes();
+  add_host_routes();
+  add_token_key_routes();
   add_key_routes();
   add_provider_admin_routes();
   add_config_routes();
@@ -190,6 +206,25 @@ void node_api::add_attestation_routes() {
           respond(text_answer(encode_attestation_granted(*granted)));
         };
         ports_.appraise(*std::move(request), std::move(finish));
+      });
+}
+
+void node_api::add_token_key_routes() {
+  add("POST", "/attestation/v1/admin/token-keys", access::administrator,
+      "Makes a key that tokens are signed with; the answer goes to every node as token-keys/{kid}",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto wish = token_key_wish_of(r.request.body);
+        if (!wish)
+          return respond(http::problem(wish.failure()));
+        auto finish = [respond, audit = ports_.audit, who = r.principal,
+                       remote = r.request.remote](result<config_document> made) {
+          audit({who, remote, "attestation.make_token_key", made ? made->name : "",
+                 made ? "ok" : std::string(to_string(made.failure().code)),
+                 made ? "" : made.failure().message});
+          respond(made ? json_answer(object_of(object_kind::token_key, *made), 201)
+                       : http::problem(made.failure()));
+        };
+        ports_.new_token_key(*std::move(wish), std::move(finish));
       });
 }
 
@@ -454,17 +489,23 @@ void node_api::add_cluster_routes() {
 void node_api::add_well_known_routes() {
   add("GET", "/.well-known/jwks.json", access::open, "Keys that verify our tokens (RFC 7517)",
       [this](routed_request&&, const http::responder& respond) {
-        respond(text_answer(ports_.jwks()));
+        auto r = text_answer(ports_.jwks());
+        // Shorter than a new key is published before it signs (token_key_lead_s).
+        r.headers.push_back({"Cache-Control", "public, max-age=120"});
+        respond(std::move(r));
       });
   add("GET", "/.well-known/openid-configuration", access::open,
       "OpenID discovery for relying parties",
       [this](routed_request&&, const http::responder& respond) {
-        respond(
-            json_answer(bj::object{{"issuer", ports_.issuer},
-                                   {"jwks_uri", ports_.issuer + "/.well-known/jwks.json"},
-                                   {"response_types_supported", bj::array{"id_token"}},
-                                   {"subject_types_supported", bj::array{"public"}},
-                                   {"id_token_signing_alg_values_supported", bj::array{"ES256"}}}));
+        bj::array algorithms;
+        for (const auto& alg : ports_.token_algorithms())
+          algorithms.emplace_back(alg);
+        respond(json_answer(
+            bj::object{{"issuer", ports_.issuer},
+                       {"jwks_uri", ports_.issuer + "/.well-known/jwks.json"},
+                       {"response_types_supported", bj::array{"id_token"}},
+                       {"subject_types_supported", bj::array{"public"}},
+                       {"id_token_signing_alg_values_supported", std::move(algorithms)}}));
       });
   add("GET", "/openapi.json", access::open, "This API",
       [this](routed_request&&, const http::responder& respond) {

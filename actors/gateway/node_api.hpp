@@ -3,12 +3,14 @@
 // reached through ports, so that this room knows neither actors nor sockets. Handlers run on socket
 // threads and never block; answers may come from any thread.
 
+#include "actors/attestation/host_table.hpp"
 #include "actors/gateway/principal.hpp"
 #include "actors/gateway/router.hpp"
 #include "messages/attestation.hpp"
 #include "messages/clock.hpp"
 #include "messages/config.hpp"
 #include "messages/config_commands.hpp"
+#include "messages/host_verdict.hpp"
 #include "messages/keys.hpp"
 #include "messages/kmip.hpp"
 #include "messages/local.hpp"
@@ -32,6 +34,12 @@ struct node_ports {
   port<attestation_key_request, attestation_key_issued> issue_attestation_key;
   port<evidence, attestation_granted> appraise;
 
+  /// What this node knows of hosts; never null.
+  std::shared_ptr<const attestation::host_table> hosts;
+  port<explain_host, json_document> explain;
+  port<simulate_changes, json_document> simulate;
+  port<forget_host, json_document> forget;
+
   port<generate_key, key_released> generate;
   port<decrypt_key, key_released> decrypt;
   port<list_providers, std::vector<provider_status>> providers;
@@ -44,6 +52,10 @@ struct node_ports {
   /// Seals a client private key (PEM, unencrypted) of a provider; the answer is the sealed blob.
   std::function<result<bytes>(const std::string& provider, const crypto::secret_bytes& pem)>
       seal_private_key;
+
+  /// Makes a signing key on this node; the answer is the document token-keys/{kid}, to be written
+  /// to every node.
+  port<token_key_wish, config_document> new_token_key;
 
   port<config_command, config_applied> apply;
   port<get_config_object, config_document> read;
@@ -59,8 +71,10 @@ struct node_ports {
       issue_certificate;
 
   std::function<std::string()> jwks; ///< the JWK set document
-  std::string issuer;                ///< `iss` of our tokens
-  std::string ca_pem;                ///< the cluster CA
+  /// Algorithms of the keys in it, each once.
+  std::function<std::vector<std::string>()> token_algorithms;
+  std::string issuer; ///< `iss` of our tokens
+  std::string ca_pem; ///< the cluster CA
 
   std::function<void(audit_record)> audit;
   std::function<config_ptr()> snapshot;
@@ -79,6 +93,9 @@ public:
 
 private:
   void add_attestation_routes();
+  void add_host_routes();
+  void forget(const routed_request& r, const http::responder& respond) const;
+  void add_token_key_routes();
   void add_key_routes();
   void add_provider_admin_routes();
   void add_config_routes();

@@ -45,6 +45,18 @@ result<void> check_host(const token_facts& facts, const config_snapshot& config,
   return {};
 }
 
+/// Of denials, those that a token tells to apply: by key. Those by model or firmware meet the host
+/// when its evidence is judged next.
+result<void> check_denied(const token_facts& facts, const attestation::trust_index& trust) {
+  attestation::tpm_description tpm;
+  tpm.ek_spki_sha256 = facts.ek_spki_sha256;
+  if (const auto* const d = trust.denies(tpm); d != nullptr)
+    return refusal(errc::forbidden, "gate-host",
+                   "the host's TPM is denied by \"" + d->name + "\"" +
+                       (d->reason.empty() ? std::string() : ": " + d->reason));
+  return {};
+}
+
 /// Step 3, second half.
 result<void> check_image(const token_facts& facts, const config_snapshot& config) {
   const auto found = config.base_images.find(facts.image);
@@ -55,6 +67,28 @@ result<void> check_image(const token_facts& facts, const config_snapshot& config
   if (found->second.version != facts.image_version)
     return refusal(errc::forbidden, "gate-image",
                    "the base image was changed since the host was attested; attest again");
+  return {};
+}
+
+/// Step 3, third half: a token is about one boot, and about what was true when it was made.
+result<void> check_boot(const token_facts& facts, const std::optional<host_sight>& seen) {
+  constexpr std::string_view check = "gate-boot";
+  if (!seen)
+    return {};
+  // Another node may have seen more of the host than this one: only a token that is older than what
+  // was seen here is refused. The count goes on modulo 2^32 (TPM 2.0 Part 1, 36.7).
+  if (seen->ak_name != facts.ak_name) {
+    if (facts.issued > seen->boot_seen)
+      return {};
+    return refusal(errc::token_invalid, check,
+                   "the host attests with another key than the token's; attest again");
+  }
+  if (static_cast<std::int32_t>(seen->reset_count - facts.reset_count) > 0)
+    return refusal(errc::token_invalid, check,
+                   "the host has rebooted since it was attested; attest again");
+  if (seen->failed_since != 0 && facts.issued <= seen->failed_since)
+    return refusal(errc::token_invalid, check,
+                   "the host has failed an attestation since the token was made");
   return {};
 }
 
@@ -92,7 +126,8 @@ result<void> check_context_size(const bytes& context) {
 
 } // namespace
 
-gate::gate(token_check check, gate_limits limits) : check_(std::move(check)), limits_(limits) {}
+gate::gate(token_check check, gate_limits limits, host_sight_source sight)
+    : check_(std::move(check)), limits_(limits), sight_(std::move(sight)) {}
 
 std::size_t gate::digest_hash::operator()(const crypto::sha256_digest& d) const {
   // The key is a SHA-256 already: any part of it is as good a hash as can be had.
@@ -210,27 +245,16 @@ result<void> gate::check_rate(const std::string& host, std::int64_t now) {
   return e;
 }
 
-bool gate::ek_listed(const crypto::sha256_digest& ek, const config_ptr& config) {
-  if (indexed_ != config) {
-    indexed_ = config;
-    listed_.clear();
-    for (const auto& [name, key] : config->endorsement_keys) {
-      crypto::sha256_digest digest{};
-      if (key.spki_sha256.size() != digest.size())
-        continue;
-      std::copy(key.spki_sha256.begin(), key.spki_sha256.end(), digest.begin());
-      listed_.insert(digest);
-    }
-  }
-  return listed_.find(ek) != listed_.end();
-}
-
 result<gate::verdict*> gate::checks_before_access(const key_caller& caller,
                                                   const config_ptr& config, std::int64_t now) {
   CUSTOS_TRY(verdict * v, check_token(caller, now));
   CUSTOS_CHECK(check_binding(caller, *v));
-  CUSTOS_CHECK(check_host(v->facts, *config, ek_listed(v->facts.ek_spki_sha256, config)));
+  const auto& trust = *trust_.at(config);
+  CUSTOS_CHECK(check_denied(v->facts, trust));
+  CUSTOS_CHECK(check_host(v->facts, *config, trust.listed(v->facts.ek_spki_sha256) != nullptr));
   CUSTOS_CHECK(check_image(v->facts, *config));
+  if (sight_)
+    CUSTOS_CHECK(check_boot(v->facts, sight_(v->facts.host)));
   return v;
 }
 

@@ -11,14 +11,18 @@
 //   exists and its access rule lets this host and image pass gate-rate     5 the host's rate limit
 //   gate-request  6 sizes of key, context, ciphertext
 //
+// Step 3 has a third half, gate-boot: the host has neither rebooted nor failed an attestation since
+// the token was made, as far as this node has seen.
+//
 // Steps 2 to 6 are judged anew for every call, against the present configuration.
 //
 // What "still trusted" means in step 3: a binding of the host, if this node has one, must name the
 // token's endorsement key. That key must be configured by itself, or (unless
 // require_endorsement_keys) TPM CAs must be configured or certificate validation be off: a token
 // does not say which CA vouched, so taking away one CA of several ends tokens only at their `exp`;
-// taking away the last, or quarantining the host, ends them at once.
+// taking away the last, quarantining the host, or denying its endorsement key ends them at once.
 
+#include "actors/attestation/trust_index.hpp"
 #include "adapters/crypto/crypto.hpp"
 #include "messages/config.hpp"
 #include "messages/keys.hpp"
@@ -26,10 +30,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace custos::keyprovider {
@@ -44,8 +48,21 @@ struct token_facts {
   crypto::sha256_digest ek_spki_sha256{}; ///< endorsement key of the host's TPM
   std::string image;                      ///< base image that matched
   std::string image_version;
-  std::int64_t expires = 0; ///< `exp`, unix seconds
+  std::int64_t expires = 0;      ///< `exp`, unix seconds
+  std::int64_t issued = 0;       ///< `nbf`, unix seconds
+  bytes ak_name;                 ///< attestation key that the evidence was signed with
+  std::uint32_t reset_count = 0; ///< of the boot that was judged
 };
+
+/// What this node has seen of a host since: reboots, and attestations that failed.
+struct host_sight {
+  bytes ak_name;
+  std::uint32_t reset_count = 0;
+  std::int64_t boot_seen = 0;    ///< when the first quote of this key and boot came, unix seconds
+  std::int64_t failed_since = 0; ///< unix seconds, 0: it is in good standing
+};
+/// Nothing: the host was not seen by this node. Thread-safe, never blocks for long.
+using host_sight_source = std::function<std::optional<host_sight>(const std::string& host)>;
 
 /// Step 1: everything a token must satisfy on its own (signature by a key of ours, `typ`, `iss`,
 /// `aud`, `nbf`, `exp` ...). `now` in unix seconds.
@@ -68,7 +85,7 @@ struct grant {
 
 class gate {
 public:
-  explicit gate(token_check check, gate_limits limits = {});
+  explicit gate(token_check check, gate_limits limits = {}, host_sight_source sight = {});
 
   /// Steps 1-6 for a new key; `config` is never null. Errors carry the check's name; rate_limited
   /// also retry_after_s.
@@ -109,7 +126,6 @@ private:
 
   result<verdict*> check_token(const key_caller& caller, std::int64_t now);
   result<void> check_binding(const key_caller& caller, verdict& v) const;
-  bool ek_listed(const crypto::sha256_digest& ek, const config_ptr& config);
   result<void> check_rate(const std::string& host, std::int64_t now);
   result<verdict*> checks_before_access(const key_caller& caller, const config_ptr& config,
                                         std::int64_t now);
@@ -121,13 +137,12 @@ private:
 
   token_check check_;
   gate_limits limits_;
+  host_sight_source sight_;
   std::unordered_map<crypto::sha256_digest, verdict, digest_hash> verdicts_;
   std::deque<crypto::sha256_digest> verdict_order_; ///< oldest first
   std::unordered_map<std::string, bucket> buckets_;
   std::int64_t buckets_swept_ = 0;
-  /// The endorsement keys of one snapshot, held so that its address stays its own.
-  config_ptr indexed_;
-  std::unordered_set<crypto::sha256_digest, digest_hash> listed_;
+  attestation::trust_reader trust_{std::make_shared<const attestation::trust_source>()};
 };
 
 } // namespace custos::keyprovider

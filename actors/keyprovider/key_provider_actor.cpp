@@ -22,7 +22,7 @@ error no_provider(const std::string& name) {
 
 key_provider_actor::key_provider_actor(caf::actor_config& cfg, key_provider_dependencies given)
     : key_provider_self::base(cfg), given_(std::move(given)), config_(given_.config),
-      gate_(given_.check_token, given_.limits.gate) {
+      gate_(given_.check_token, given_.limits.gate, given_.sight_of_host) {
   set_default_handler(caf::drop);
   set_down_handler([this](const caf::down_msg& down) { forget_group(down.source); });
 }

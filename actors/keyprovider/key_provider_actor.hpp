@@ -41,6 +41,8 @@ struct key_provider_dependencies {
   std::shared_ptr<const config_cell> config;
   clock_source now;
   token_check check_token;
+  /// What this node has seen of hosts since their tokens were made. May be empty.
+  host_sight_source sight_of_host;
   /// Changes whenever a key that tokens are verified with was taken away: the gate then forgets the
   /// tokens it found good. May be empty.
   std::function<std::uint64_t()> token_keys_generation;

@@ -9,11 +9,7 @@ namespace custos::keyprovider {
 token_check tokens_of(std::string issuer, token_keys keys) {
   return [issuer = std::move(issuer),
           keys = std::move(keys)](std::string_view token, std::int64_t now) -> result<token_facts> {
-    const auto present = keys();
-    attestation::token_expectation expected;
-    expected.keys = *present;
-    expected.issuer = issuer;
-    expected.audience = attestation::key_audience;
+    const attestation::token_expectation expected{keys(now), issuer, attestation::key_audience};
     CUSTOS_TRY(auto claims, attestation::read_token(token, expected, now));
     token_facts facts;
     facts.host = std::move(claims.host);
@@ -22,6 +18,9 @@ token_check tokens_of(std::string issuer, token_keys keys) {
     facts.image = std::move(claims.image);
     facts.image_version = std::move(claims.image_version);
     facts.expires = claims.expires;
+    facts.issued = claims.issued;
+    facts.ak_name = std::move(claims.ak_name);
+    facts.reset_count = claims.reset_count;
     return facts;
   };
 }

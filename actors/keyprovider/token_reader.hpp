@@ -4,16 +4,16 @@
 #include "actors/keyprovider/gate.hpp"
 #include "adapters/jose/jose.hpp"
 
+#include <cstdint>
 #include <functional>
-#include <memory>
+#include <span>
 #include <string>
-#include <vector>
 
 namespace custos::keyprovider {
 
-/// The keys tokens are signed with at present, the one before included while its tokens live.
-/// Called on the gate's thread; never null.
-using token_keys = std::function<std::shared_ptr<const std::vector<jose::trusted_key>>()>;
+/// The keys that tokens may be signed with at this time, those before included while their tokens
+/// live. Called on the gate's thread; what it gives is good until it is called again.
+using token_keys = std::function<std::span<const jose::trusted_key>(std::int64_t now)>;
 
 /// Accepts tokens of this issuer for key operations (attestation::key_audience), and no others.
 token_check tokens_of(std::string issuer, token_keys keys);

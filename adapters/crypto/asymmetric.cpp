@@ -19,17 +19,27 @@ std::size_t coordinate_bytes(const key& k) {
   }
 }
 
-/// One-shot sign and verify (EVP_DigestSign / EVP_DigestVerify).
-result<bytes> sign(const key& k, hash_alg alg, byte_view message) {
-  const md_ctx_ptr context(EVP_MD_CTX_new());
-  std::size_t size = 0;
-  if (!context || !k ||
-      EVP_DigestSignInit_ex(context.get(), nullptr, md_name_of(alg), nullptr, nullptr, k.handle(),
-                            nullptr) != 1 ||
-      EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1)
-    return openssl_error(errc::crypto_failure, "signing failed");
-  bytes out(size);
-  if (EVP_DigestSign(context.get(), out.data(), &size, message.data(), message.size()) != 1)
+/// Octets of the largest signature made here: RSA of 4096 bits.
+constexpr std::size_t signature_bytes_max = 512;
+
+/// One-shot sign and verify (EVP_DigestSign / EVP_DigestVerify). A padding of 0 is for ECDSA.
+result<bytes> sign(const key& k, hash_alg alg, byte_view message, int rsa_padding = 0) {
+  static thread_local const md_ctx_ptr context(EVP_MD_CTX_new());
+  EVP_PKEY_CTX* key_context = nullptr;
+  bool ok = k && context && EVP_MD_CTX_reset(context.get()) == 1 &&
+            EVP_DigestSignInit_ex(context.get(), &key_context, md_name_of(alg), nullptr, nullptr,
+                                  k.handle(), nullptr) == 1;
+  if (ok && rsa_padding != 0)
+    ok = EVP_PKEY_CTX_set_rsa_padding(key_context, rsa_padding) == 1;
+  if (ok && rsa_padding == RSA_PKCS1_PSS_PADDING)
+    ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, RSA_PSS_SALTLEN_DIGEST) == 1;
+  bytes out(signature_bytes_max);
+  std::size_t size = out.size();
+  ok = ok && EVP_DigestSign(context.get(), out.data(), &size, message.data(), message.size()) == 1;
+  // The context would keep the private key alive after its owner dropped it.
+  if (context)
+    EVP_MD_CTX_reset(context.get());
+  if (!ok)
     return openssl_error(errc::crypto_failure, "signing failed");
   out.resize(size);
   return out;
@@ -107,7 +117,13 @@ bool rsapss_verify(const key& k, hash_alg alg, byte_view message, byte_view sign
 result<bytes> rsassa_sign(const key& k, hash_alg alg, byte_view message) {
   if (k.type() != key_type::rsa)
     return make_error(errc::invalid_argument, "RSASSA: expected an RSA key");
-  return sign(k, alg, message); // PKCS#1 v1.5 is OpenSSL's default for RSA keys
+  return sign(k, alg, message, RSA_PKCS1_PADDING);
+}
+
+result<bytes> rsapss_sign(const key& k, hash_alg alg, byte_view message) {
+  if (k.type() != key_type::rsa)
+    return make_error(errc::invalid_argument, "RSASSA-PSS: expected an RSA key");
+  return sign(k, alg, message, RSA_PKCS1_PSS_PADDING);
 }
 
 result<bytes> rsa_oaep_encrypt(const key& k, hash_alg alg, byte_view label, byte_view plaintext) {

@@ -107,6 +107,7 @@ private:
 };
 
 result<key> generate_p256();
+result<key> generate_p384();
 result<key> generate_rsa(unsigned bits);
 result<key> private_key_from_pkcs8(byte_view der);
 result<key> private_key_from_pem(byte_view pem);
@@ -146,6 +147,8 @@ bool verify_digest(const key& k, hash_alg alg, byte_view digest, byte_view signa
 /// SHA-1 of the subject public key (RFC 5280, 4.2.1.2, method 1): a name, no evidence.
 std::array<std::uint8_t, 20> subject_key_id(const key& k);
 result<bytes> rsassa_sign(const key& k, hash_alg alg, byte_view message);
+/// RSASSA-PSS with a salt of the digest's size (RFC 7518, 3.5).
+result<bytes> rsapss_sign(const key& k, hash_alg alg, byte_view message);
 /// RSAES-OAEP, hash and MGF1 `alg`, with label as given, terminating zero included by the caller.
 result<bytes> rsa_oaep_encrypt(const key& k, hash_alg alg, byte_view label, byte_view plaintext);
 /// ECDH shared secret Z: the x coordinate, field size (NIST SP 800-56A).
@@ -154,10 +157,12 @@ result<secret_bytes> ecdh(const key& own_private, const key& peer_public);
 // ---- text forms ---------------------------------------------------------------------------------
 
 std::string base64url(byte_view data);               ///< no padding (RFC 4648, 5)
+void append_base64url(std::string& out, byte_view data);
 result<bytes> from_base64url(std::string_view text); ///< strict: no padding, no spaces, canonical
 std::string base64(byte_view data);                  ///< with padding (RFC 4648, 4)
 result<bytes> from_base64(std::string_view text);    ///< strict
 std::string hex(byte_view data);                     ///< lower case
+void append_hex(std::string& out, byte_view data);
 result<bytes> from_hex(std::string_view text);       ///< upper or lower case
 
 } // namespace custos::crypto

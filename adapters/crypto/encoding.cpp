@@ -21,19 +21,20 @@ constexpr std::array<std::uint8_t, 256> table_of(std::string_view alphabet) {
   return table;
 }
 
-std::string encode(byte_view data, std::string_view alphabet, bool padding) {
-  std::string out;
-  out.reserve((data.size() + 2) / 3 * 4);
+void encode(std::string& out, byte_view data, std::string_view alphabet, bool padding) {
+  const std::size_t whole = data.size() / 3;
+  std::size_t at = out.size();
+  out.resize(at + whole * 4); // whole groups are written in place: tokens go through here
   std::size_t i = 0;
   for (; i + 3 <= data.size(); i += 3) {
     const std::uint32_t v =
         (std::uint32_t{data[i]} << 16U) | (std::uint32_t{data[i + 1]} << 8U) | data[i + 2];
     for (const unsigned shift : {18U, 12U, 6U, 0U})
-      out.push_back(alphabet[(v >> shift) & 63U]);
+      out[at++] = alphabet[(v >> shift) & 63U];
   }
   const std::size_t rest = data.size() - i;
   if (rest == 0)
-    return out;
+    return;
   const std::uint32_t v =
       (std::uint32_t{data[i]} << 16U) | (rest == 2 ? std::uint32_t{data[i + 1]} << 8U : 0U);
   out.push_back(alphabet[(v >> 18U) & 63U]);
@@ -42,6 +43,12 @@ std::string encode(byte_view data, std::string_view alphabet, bool padding) {
     out.push_back(alphabet[(v >> 6U) & 63U]);
   if (padding)
     out.append(3 - rest, '=');
+}
+
+std::string encoded(byte_view data, std::string_view alphabet, bool padding) {
+  std::string out;
+  out.reserve((data.size() + 2) / 3 * 4);
+  encode(out, data, alphabet, padding);
   return out;
 }
 
@@ -76,7 +83,11 @@ result<bytes> decode(std::string_view text, const std::array<std::uint8_t, 256>&
 } // namespace
 
 std::string base64url(byte_view data) {
-  return encode(data, alphabet_url, false);
+  return encoded(data, alphabet_url, false);
+}
+
+void append_base64url(std::string& out, byte_view data) {
+  encode(out, data, alphabet_url, false);
 }
 
 result<bytes> from_base64url(std::string_view text) {
@@ -85,7 +96,7 @@ result<bytes> from_base64url(std::string_view text) {
 }
 
 std::string base64(byte_view data) {
-  return encode(data, alphabet_std, true);
+  return encoded(data, alphabet_std, true);
 }
 
 result<bytes> from_base64(std::string_view text) {
@@ -98,14 +109,18 @@ result<bytes> from_base64(std::string_view text) {
   return decode(text.substr(0, text.size() - padding), table, "base64 with padding");
 }
 
-std::string hex(byte_view data) {
+void append_hex(std::string& out, byte_view data) {
   static constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  out.reserve(data.size() * 2);
   for (const auto b : data) {
     out.push_back(digits[b >> 4U]);
     out.push_back(digits[b & 15U]);
   }
+}
+
+std::string hex(byte_view data) {
+  std::string out;
+  out.reserve(data.size() * 2);
+  append_hex(out, data);
   return out;
 }
 

@@ -27,4 +27,16 @@ std::string text_of(BIO* bio) {
   return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
 }
 
+std::optional<bytes> next_pem_block(BIO* bio, const char* name) {
+  unsigned char* data = nullptr;
+  long size = 0;
+  // An encrypted block must fail, not ask for a pass phrase on the terminal.
+  const auto no_passphrase = [](char*, int, int, void*) { return 0; };
+  if (PEM_bytes_read_bio(&data, &size, nullptr, name, bio, no_passphrase, nullptr) != 1)
+    return std::nullopt;
+  bytes out(data, data + size);
+  OPENSSL_free(data);
+  return out;
+}
+
 } // namespace custos::crypto::internal

@@ -15,6 +15,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <optional>
 
 namespace custos::crypto::internal {
 
@@ -61,6 +62,9 @@ inline key own(EVP_PKEY* handle) {
 /// A read-only BIO over a view that must outlive it. Empty if the view is too large.
 bio_ptr bio_over(byte_view data);
 std::string text_of(BIO* bio);
+/// What the next PEM block of this name holds, exactly: re-encoding would break signatures over
+/// what was not DER. Empty: there is none, or it does not read; OpenSSL's queue says which.
+std::optional<bytes> next_pem_block(BIO* bio, const char* name);
 
 /// The first common name in UTF-8, empty if there is none.
 std::string common_name_of(const X509_NAME* name);

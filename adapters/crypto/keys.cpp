@@ -136,6 +136,13 @@ result<key> generate_p256() {
   return own(handle);
 }
 
+result<key> generate_p384() {
+  EVP_PKEY* handle = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-384");
+  if (handle == nullptr)
+    return openssl_error(errc::crypto_failure, "making a P-384 key failed");
+  return own(handle);
+}
+
 result<key> generate_rsa(unsigned bits) {
   EVP_PKEY* handle = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{bits});
   if (handle == nullptr)

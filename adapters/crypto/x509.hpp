@@ -65,6 +65,8 @@ public:
   [[nodiscard]] std::string pem() const;
   /// RFC 4514-like one line.
   [[nodiscard]] std::string issuer() const;
+  /// Its IssuingDistributionPoint (RFC 5280, 5.2.5), DER; empty: all certificates of the issuer.
+  [[nodiscard]] bytes scope() const;
   [[nodiscard]] unix_seconds last_update() const;
   /// 0: the list does not say when there will be another.
   [[nodiscard]] unix_seconds next_update() const;
@@ -83,18 +85,23 @@ result<certificate_revocation_list> crl_from_pem(byte_view pem);
 /// What a leaf must be good for.
 enum class purpose : std::uint8_t { any, tls_client, tls_server };
 
+/// Which certificates of a path may have expired. One that is not valid yet is never accepted.
+enum class may_expire : std::uint8_t { none, leaf, any };
+
 struct verify_options {
   purpose use = purpose::any;
   unix_seconds now = 0;
   /// Trust anchors may be intermediates (X509_V_FLAG_PARTIAL_CHAIN).
   bool partial_chain = true;
-  /// Critical extensions OpenSSL does not know are accepted; the caller has judged them itself.
-  bool ignore_unknown_critical = false;
   /// Validity dates are not judged.
   bool ignore_validity = false;
+  may_expire expired = may_expire::none;
+  /// Signatures with SHA-1 count. Nobody looks at the anchor's own.
+  bool allow_sha1 = false;
 };
 
-/// Builds and verifies a path from leaf over intermediates to an anchor (RFC 5280, 6).
+/// Builds and verifies a path from leaf over intermediates to an anchor (RFC 5280, 6). For many
+/// verifications with the same anchors see x509_path.hpp.
 result<void> verify_chain(const certificate& leaf, const std::vector<certificate>& intermediates,
                           const std::vector<certificate>& anchors, const verify_options& options);
 

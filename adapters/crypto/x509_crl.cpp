@@ -39,20 +39,22 @@ result<certificate_revocation_list> crl_from_der(byte_view der) {
 
 result<certificate_revocation_list> crl_from_pem(byte_view pem) {
   const auto bio = bio_over(pem);
-  crl_ptr parsed(bio ? PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr) : nullptr);
-  if (!parsed)
+  const auto der = bio ? next_pem_block(bio.get(), PEM_STRING_X509_CRL) : std::nullopt;
+  if (!der)
     return openssl_error(errc::malformed, "expected a PEM X509 CRL");
-  const crl_ptr further(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+  const bool further = next_pem_block(bio.get(), PEM_STRING_X509_CRL).has_value();
   ERR_clear_error();
   if (further)
     return make_error(errc::malformed, "expected one PEM X509 CRL, not several");
-  auto der = der_of(i2d_X509_CRL, static_cast<const X509_CRL*>(parsed.get()));
-  return own(std::move(parsed), std::move(der));
+  return crl_from_der(*der);
 }
 
 std::string certificate_revocation_list::pem() const {
   const bio_ptr bio(BIO_new(BIO_s_mem()));
-  if (!handle_ || !bio || PEM_write_bio_X509_CRL(bio.get(), handle_.get()) != 1)
+  // Written from the bytes as received, not from the parsed structure.
+  if (!handle_ || !bio ||
+      PEM_write_bio(bio.get(), PEM_STRING_X509_CRL, "", der_->data(),
+                    static_cast<long>(der_->size())) <= 0)
     return {};
   return text_of(bio.get());
 }
@@ -63,6 +65,17 @@ std::string certificate_revocation_list::issuer() const {
       X509_NAME_print_ex(bio.get(), X509_CRL_get_issuer(handle_.get()), 0, XN_FLAG_RFC2253) < 0)
     return {};
   return text_of(bio.get());
+}
+
+bytes certificate_revocation_list::scope() const {
+  const int index =
+      handle_ ? X509_CRL_get_ext_by_NID(handle_.get(), NID_issuing_distribution_point, -1) : -1;
+  if (index < 0)
+    return {};
+  const ASN1_OCTET_STRING* const value =
+      X509_EXTENSION_get_data(X509_CRL_get_ext(handle_.get(), index));
+  const auto* const data = ASN1_STRING_get0_data(value);
+  return {data, data + ASN1_STRING_length(value)};
 }
 
 unix_seconds certificate_revocation_list::last_update() const {

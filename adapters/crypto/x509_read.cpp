@@ -98,8 +98,8 @@ result<std::vector<certificate>> certificates_from_pem(byte_view pem,
   const auto bio = bio_over(pem);
   std::vector<certificate> out;
   while (bio) {
-    const x509_ptr parsed(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-    if (!parsed) {
+    const auto der = next_pem_block(bio.get(), PEM_STRING_X509);
+    if (!der) {
       const auto reason = ERR_GET_REASON(ERR_peek_last_error());
       if (out.empty() || reason != PEM_R_NO_START_LINE)
         return openssl_error(errc::malformed, "expected PEM certificates");
@@ -109,8 +109,7 @@ result<std::vector<certificate>> certificates_from_pem(byte_view pem,
     if (out.size() == certificates_max)
       return make_error(errc::too_large,
                         "expected at most " + std::to_string(certificates_max) + " certificates");
-    CUSTOS_TRY(auto one,
-               certificate_from_der(der_of(i2d_X509, const_cast<const X509*>(parsed.get()))));
+    CUSTOS_TRY(auto one, certificate_from_der(*der));
     out.push_back(std::move(one));
   }
   if (out.empty())

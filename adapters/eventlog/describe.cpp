@@ -1,4 +1,6 @@
+#include "adapters/eventlog/device_path.hpp"
 #include "adapters/eventlog/event_types.hpp"
+#include "adapters/eventlog/signature_list.hpp"
 
 #include <algorithm>
 #include <string>
@@ -12,11 +14,6 @@ namespace et = event_type;
 constexpr std::size_t variable_header_bytes = 32;
 /// UEFI_IMAGE_LOAD_EVENT: location, length and link-time address, then the device path's length.
 constexpr std::size_t image_load_header_bytes = 32;
-constexpr std::size_t device_path_nodes_max = 32;
-
-std::uint16_t u16_at(byte_view data, std::size_t at) {
-  return static_cast<std::uint16_t>(data[at] | data[at + 1] << 8);
-}
 
 std::uint64_t u64_at(byte_view data, std::size_t at) {
   std::uint64_t out = 0;
@@ -25,87 +22,16 @@ std::uint64_t u64_at(byte_view data, std::size_t at) {
   return out;
 }
 
-/// UCS-2 to UTF-8; surrogates become U+FFFD. `data` has an even size.
-std::string utf8_of_ucs2(byte_view data) {
-  std::string out;
-  for (std::size_t i = 0; i + 1 < data.size(); i += 2) {
-    std::uint32_t c = u16_at(data, i);
-    if (c >= 0xD800 && c <= 0xDFFF)
-      c = 0xFFFD;
-    if (c < 0x80) {
-      out.push_back(static_cast<char>(c));
-    } else if (c < 0x800) {
-      out.push_back(static_cast<char>(0xC0 | c >> 6));
-      out.push_back(static_cast<char>(0x80 | (c & 0x3F)));
-    } else {
-      out.push_back(static_cast<char>(0xE0 | c >> 12));
-      out.push_back(static_cast<char>(0x80 | (c >> 6 & 0x3F)));
-      out.push_back(static_cast<char>(0x80 | (c & 0x3F)));
-    }
-  }
-  return out;
-}
-
-/// Firmware writes strings in either form: every second byte zero means UCS-2.
-bool looks_like_ucs2(byte_view data) {
-  if (data.size() < 4 || data.size() % 2 != 0)
-    return false;
-  std::size_t ascii = 0;
-  for (std::size_t i = 0; i < data.size(); i += 2)
-    ascii += data[i + 1] == 0 && data[i] >= 0x20 && data[i] < 0x7F ? 1 : 0;
-  return ascii * 4 >= data.size(); // at least half of the characters
-}
-
-std::string text_of(byte_view data) {
-  if (data.size() > 4 * hint_chars_max)
-    data = data.first(4 * hint_chars_max);
-  auto out = looks_like_ucs2(data) ? utf8_of_ucs2(data) : std::string(as_text(data));
-  while (!out.empty() && out.back() == '\0')
-    out.pop_back();
-  return out;
-}
-
-std::string hex_number(std::uint64_t value) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  do {
-    out.insert(out.begin(), digits[value & 0xF]);
-    value >>= 4;
-  } while (value != 0);
-  return "0x" + out;
-}
-
 std::string size_text(byte_view data) {
   return std::to_string(data.size()) + (data.size() == 1 ? " byte" : " bytes");
 }
 
-/// One node of a device path (UEFI 2.10, section 10.3), the few kinds that tell people something.
-std::string node_text(std::uint8_t type, std::uint8_t subtype, byte_view body) {
-  if (type == 4 && subtype == 4)
-    return text_of(body);
-  if (type == 4 && (subtype == 6 || subtype == 7) && body.size() == 16)
-    return (subtype == 6 ? "FvFile(" : "Fv(") + guid_text(body.first<16>()) + ")";
-  if (type == 4 && subtype == 1 && body.size() >= 4)
-    return "HD(" + std::to_string(body[0] | body[1] << 8) + ")";
-  if (type == 2 && subtype == 1)
-    return "Acpi";
-  if (type == 1 && subtype == 1 && body.size() == 2)
-    return "Pci(" + hex_number(body[1]) + "," + hex_number(body[0]) + ")";
-  return "Path(" + std::to_string(type) + "," + std::to_string(subtype) + ")";
-}
-
-std::string device_path_text(byte_view path) {
-  std::string out;
-  for (std::size_t nodes = 0; nodes < device_path_nodes_max && path.size() >= 4; ++nodes) {
-    const std::size_t size = u16_at(path, 2);
-    if (size < 4 || size > path.size() || path[0] == 0x7F)
-      break;
-    if (!out.empty())
-      out += '/';
-    out += node_text(path[0], path[1], path.subspan(4, size - 4));
-    path = path.subspan(size);
-  }
-  return out;
+/// Text where it is text, and else how much there is.
+std::string text_or_size(byte_view data) {
+  auto text = text_of(data);
+  const bool printable =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c <= 0x7E; });
+  return printable && !text.empty() ? text : size_text(data);
 }
 
 std::string image_text(byte_view data) {
@@ -117,13 +43,40 @@ std::string image_text(byte_view data) {
   return out.empty() ? "image of " + std::to_string(u64_at(data, 8)) + " bytes" : out;
 }
 
-std::string variable_text(byte_view data) {
-  const auto variable = parse_uefi_variable(data);
+/// EFI_LOAD_OPTION (UEFI 2.10, 3.1.3): attributes, length of the paths, then a description.
+std::string load_option_text(byte_view data) {
+  constexpr std::size_t header_bytes = 6;
+  if (data.size() < header_bytes)
+    return {};
+  const auto text = data.subspan(header_bytes);
+  std::size_t end = 0;
+  while (end + 1 < text.size() && (text[end] != 0 || text[end + 1] != 0))
+    end += 2;
+  return utf8_of_ucs2(text.first(end));
+}
+
+bool is_load_option(std::string_view name) {
+  return name.size() == 8 && name.substr(0, 4) == "Boot" &&
+         name.find_first_not_of("0123456789ABCDEFabcdef", 4) == std::string_view::npos;
+}
+
+bool is_database(std::string_view name) {
+  return name == "PK" || name == "KEK" || name == "db" || name == "dbx";
+}
+
+std::string variable_text(const event& e) {
+  const bool authority = e.type == et::efi_variable_authority;
+  const auto variable = parse_uefi_variable(e.data, authority ? surplus_bytes_max : 0);
   if (!variable)
-    return size_text(data);
+    return size_text(e.data);
   auto out = variable->name + " (" + guid_text(variable->guid) + "), " + size_text(variable->data);
   if (!variable->data.empty() && variable->data.size() <= 8)
     out += ": " + crypto::hex(variable->data);
+  else if (is_load_option(variable->name))
+    out += ": " + load_option_text(variable->data);
+  else if (e.type == et::efi_variable_driver_config && is_database(variable->name))
+    if (const auto lists = parse_signature_lists(variable->data); lists)
+      out += ": signatures " + std::to_string(lists->signatures.size() + lists->others);
   return out;
 }
 
@@ -141,12 +94,24 @@ std::string described_blob_text(byte_view data) {
   return text_of(data.subspan(1, data[0]));
 }
 
+/// TCG_PCClientTaggedEvent: id, size, data. Windows nests them; Linux and systemd-stub write text.
 std::string tag_text(byte_view data) {
-  if (data.size() < 8)
+  constexpr std::size_t header_bytes = 8;
+  if (data.size() < header_bytes)
     return size_text(data);
-  const auto tag = static_cast<std::uint64_t>(u16_at(data, 0)) |
-                   static_cast<std::uint64_t>(u16_at(data, 2)) << 16;
-  return "tag " + hex_number(tag) + ": " + text_of(data.subspan(8));
+  const auto tag = u64_at(data, 0) & 0xFFFFFFFFU;
+  const auto size = u64_at(data, 0) >> 32;
+  const auto rest = data.subspan(header_bytes);
+  return "tag " + hex_number(tag) + ": " +
+         text_or_size(rest.first(std::min<std::uint64_t>(size, rest.size())));
+}
+
+std::string no_action_text(byte_view data) {
+  constexpr std::size_t signature_bytes = 16;
+  auto out = text_of(data.first(std::min(data.size(), signature_bytes)));
+  if (out == "StartupLocality" && data.size() > signature_bytes)
+    out += " " + std::to_string(data[signature_bytes]);
+  return out;
 }
 
 std::string raw_hint(const event& e) {
@@ -157,7 +122,7 @@ std::string raw_hint(const event& e) {
   case et::efi_variable_authority:
   case et::efi_spdm_device_policy:
   case et::efi_spdm_device_authority:
-    return variable_text(e.data);
+    return variable_text(e);
   case et::efi_boot_services_application:
   case et::efi_boot_services_driver:
   case et::efi_runtime_services_driver:
@@ -174,15 +139,23 @@ std::string raw_hint(const event& e) {
   case et::event_tag:
     return tag_text(e.data);
   case et::no_action:
-    return text_of(e.data.first(std::min<std::size_t>(e.data.size(), 16)));
+    return no_action_text(e.data);
   case et::action:
   case et::efi_action:
   case et::ipl:
   case et::s_crtm_version:
-  case et::compact_hash:
   case et::omit_boot_device_events:
   case et::efi_hcrtm_event:
     return text_of(e.data);
+  case et::compact_hash:
+  case et::platform_config_flags:
+  case et::table_of_devices:
+  case et::cpu_microcode:
+  case et::nonhost_code:
+  case et::nonhost_config:
+  case et::nonhost_info:
+  case et::s_crtm_contents:
+    return text_or_size(e.data);
   case et::efi_gpt_event:
   case et::efi_gpt_event2:
     return "GUID partition table, " + size_text(e.data);
@@ -225,7 +198,7 @@ std::string guid_text(std::span<const std::uint8_t, 16> guid) {
   return out;
 }
 
-result<uefi_variable> parse_uefi_variable(byte_view data) {
+result<uefi_variable> parse_uefi_variable(byte_view data, std::size_t surplus_bytes) {
   if (data.size() < variable_header_bytes)
     return make_error(errc::malformed, "UEFI variable: shorter than its header");
   uefi_variable out;
@@ -233,10 +206,16 @@ result<uefi_variable> parse_uefi_variable(byte_view data) {
   const auto name_chars = u64_at(data, 16);
   const auto value_bytes = u64_at(data, 24);
   const byte_view rest = data.subspan(variable_header_bytes);
-  if (name_chars > rest.size() / 2 || value_bytes != rest.size() - 2 * name_chars)
+  const auto lengths_error = [] {
     return make_error(errc::malformed, "UEFI variable: its lengths do not add up to its size");
+  };
+  if (name_chars > rest.size() / 2)
+    return lengths_error();
+  const byte_view value = rest.subspan(2 * name_chars);
+  if (value_bytes > value.size() || value.size() - value_bytes > surplus_bytes)
+    return lengths_error();
   out.name = utf8_of_ucs2(rest.first(2 * name_chars));
-  out.data = rest.subspan(2 * name_chars);
+  out.data = value.first(value_bytes);
   return out;
 }
 

@@ -51,9 +51,12 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 37> names{{
 }};
 constexpr std::string_view spdm_device_authority = "EV_EFI_SPDM_DEVICE_AUTHORITY";
 
-/// Loaders that measure a string write it behind one of these, which they do not measure.
-constexpr std::array<std::string_view, 4> text_prefixes{
-    "grub_cmd: ", "kernel_cmdline: ", "module_cmdline: ", "grub_kernel_cmdline "};
+/// Loaders that measure a string write it behind one of these, which they do not measure. The two
+/// without a colon are GRUB's of older Fedora and RHEL.
+constexpr std::array<std::string_view, 5> text_prefixes{
+    "grub_cmd: ", "kernel_cmdline: ", "module_cmdline: ", "grub_cmd ", "grub_kernel_cmdline "};
+/// Names of sections that systemd-stub measures.
+constexpr std::size_t section_name_chars_max = 64;
 
 class digest_match {
 public:
@@ -74,16 +77,37 @@ byte_view without_terminator(byte_view text) {
   return !text.empty() && text.back() == 0 ? text.first(text.size() - 1) : text;
 }
 
+/// systemd-stub logs names of sections in UCS-2 and measures them in ASCII, terminator included.
+bool is_section_name(byte_view data, const digest_match& matches) {
+  std::array<std::uint8_t, section_name_chars_max> narrow{};
+  if (data.size() < 4 || data.size() % 2 != 0 || data.size() / 2 > narrow.size())
+    return false;
+  for (std::size_t i = 0; i < data.size(); i += 2) {
+    const bool last = i + 2 == data.size();
+    if (data[i + 1] != 0 || data[i] > 0x7E || (data[i] == 0) != last)
+      return false;
+    narrow.at(i / 2) = data[i];
+  }
+  return matches(std::span(narrow).first(data.size() / 2));
+}
+
 /// What the digest covers of a string that GRUB or another loader measured; empty if nothing.
 byte_view match_text(byte_view data, const digest_match& matches) {
-  if (matches(data))
+  if (matches(data) || is_section_name(data, matches))
     return data;
   const byte_view text = without_terminator(data);
   if (text.size() != data.size() && matches(text))
     return text;
-  for (const auto prefix : text_prefixes)
-    if (as_text(text).substr(0, prefix.size()) == prefix && matches(text.subspan(prefix.size())))
-      return text.subspan(prefix.size());
+  if (data.size() >= 2 && data.size() % 2 == 0 && data[data.size() - 1] == 0 &&
+      data[data.size() - 2] == 0 && matches(data.first(data.size() - 2)))
+    return data.first(data.size() - 2); // UCS-2
+  for (const auto prefix : text_prefixes) {
+    if (as_text(text).substr(0, prefix.size()) != prefix)
+      continue;
+    for (const auto part : {text.subspan(prefix.size()), data.subspan(prefix.size())})
+      if (matches(part))
+        return part;
+  }
   return {};
 }
 

@@ -82,8 +82,10 @@ struct uefi_variable {
   std::string name;                    ///< UTF-8 of the UCS-2 name
   byte_view data;
 };
-/// Consumed exactly. Errors: malformed.
-result<uefi_variable> parse_uefi_variable(byte_view data);
+/// Consumed but for at most `surplus_bytes` behind the value. Errors: malformed.
+result<uefi_variable> parse_uefi_variable(byte_view data, std::size_t surplus_bytes = 0);
+/// Old shim versions leave room that they do not fill behind a variable that vouched for something.
+inline constexpr std::size_t surplus_bytes_max = 8;
 /// "8be4df61-93ca-11d2-aa0d-00e098032b8c".
 std::string guid_text(std::span<const std::uint8_t, 16> guid);
 

@@ -88,4 +88,27 @@ bytes make_uefi_variable(std::span<const std::uint8_t, 16> guid, std::string_vie
   return out;
 }
 
+bytes make_signature(std::span<const std::uint8_t, 16> owner, byte_view data) {
+  bytes out(owner.begin(), owner.end());
+  append(out, data);
+  return out;
+}
+
+bytes make_signature_list(signature_kind kind, std::span<const std::uint8_t, 16> owner,
+                          std::span<const bytes> signatures) {
+  assert(!signatures.empty());
+  constexpr std::size_t header_bytes = 28;
+  const auto one_bytes = owner.size() + signatures.front().size();
+  bytes out;
+  append(out, kind == signature_kind::x509 ? x509_list_guid : sha256_list_guid);
+  put(out, static_cast<std::uint32_t>(header_bytes + signatures.size() * one_bytes));
+  put(out, std::uint32_t{0}); // no header of the type
+  put(out, static_cast<std::uint32_t>(one_bytes));
+  for (const auto& s : signatures) {
+    assert(s.size() + owner.size() == one_bytes);
+    append(out, make_signature(owner, s));
+  }
+  return out;
+}
+
 } // namespace custos::eventlog

@@ -3,6 +3,7 @@
 // extends a TPM and logs event by event, as firmware does.
 
 #include "adapters/eventlog/eventlog.hpp"
+#include "adapters/eventlog/signature_list.hpp"
 
 namespace custos::eventlog {
 
@@ -37,5 +38,11 @@ private:
 /// UEFI_VARIABLE_DATA of a variable with an ASCII name.
 bytes make_uefi_variable(std::span<const std::uint8_t, 16> guid, std::string_view name,
                          byte_view data);
+
+/// One EFI_SIGNATURE_LIST of one owner's signatures, all of the same length. At least one.
+bytes make_signature_list(signature_kind kind, std::span<const std::uint8_t, 16> owner,
+                          std::span<const bytes> signatures);
+/// One EFI_SIGNATURE_DATA, as an EV_EFI_VARIABLE_AUTHORITY shows it.
+bytes make_signature(std::span<const std::uint8_t, 16> owner, byte_view data);
 
 } // namespace custos::eventlog

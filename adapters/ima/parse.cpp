@@ -1,43 +1,15 @@
-#include "adapters/ima/ima.hpp"
+#include "adapters/ima/templates.hpp"
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 
 namespace custos::ima {
 
 namespace {
 
-/// How a field of a template is written in the ASCII list.
-enum class field_form : std::uint8_t { digest, text, hex };
-
-constexpr std::size_t fields_max = 5;
-constexpr std::size_t algorithm_chars_max = 32;
-
-struct template_form {
-  std::string_view name;
-  template_kind kind;
-  std::size_t fields;
-  std::array<field_form, fields_max> forms;
-};
-
 using enum field_form;
-constexpr std::array<template_form, 7> templates{{
-    {"ima-ng", template_kind::ima_ng, 2, {digest, text}},
-    {"ima-sig", template_kind::ima_sig, 3, {digest, text, hex}},
-    {"ima-buf", template_kind::ima_buf, 3, {digest, text, hex}},
-    {"ima-modsig", template_kind::ima_modsig, 5, {digest, text, hex, digest, hex}},
-    {"ima-ngv2", template_kind::ima_ngv2, 2, {digest, text}},
-    {"ima-sigv2", template_kind::ima_sigv2, 3, {digest, text, hex}},
-    {"ima", template_kind::ima, 2, {hex, text}},
-}};
-constexpr std::size_t template_chars_max = 10; // "ima-modsig"
 
-const template_form* find_template(std::string_view name) {
-  const auto* const at = std::find_if(templates.begin(), templates.end(),
-                                      [&](const auto& t) { return t.name == name; });
-  return at == templates.end() ? nullptr : at;
-}
+constexpr std::size_t algorithm_chars_max = 32;
 
 /// A list starts with the PCR: two characters, or 32 bits with a small first octet.
 bool looks_ascii(byte_view log) {
@@ -81,26 +53,30 @@ private:
   std::size_t offset_ = 0;
 };
 
-/// The value of a digit as the kernel writes it; above 15 for anything else.
-std::uint8_t hex_value(char c) {
-  if (c >= '0' && c <= '9')
-    return static_cast<std::uint8_t>(c - '0');
-  if (c >= 'a' && c <= 'f')
-    return static_cast<std::uint8_t>(c - 'a' + 10);
-  return 0xFF;
-}
+/// The values of digits as the kernel writes them; above 15 for anything else. A table: half of
+/// the branches on random digits would be mispredicted.
+constexpr auto hex_values = [] {
+  std::array<std::uint8_t, 256> out{};
+  out.fill(0xFF);
+  for (std::uint8_t i = 0; i < 10; ++i)
+    out.at(static_cast<std::size_t>('0') + i) = i;
+  for (std::uint8_t i = 0; i < 6; ++i)
+    out.at(static_cast<std::size_t>('a') + i) = static_cast<std::uint8_t>(10 + i);
+  return out;
+}();
 
 bool decode_hex(std::string_view text, std::span<std::uint8_t> out) {
   if (text.size() != 2 * out.size())
     return false;
+  const auto digits = as_bytes(text);
+  std::uint8_t all = 0;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    const auto high = hex_value(text[2 * i]);
-    const auto low = hex_value(text[2 * i + 1]);
-    if (high > 15 || low > 15)
-      return false;
+    const auto high = hex_values[digits[2 * i]];
+    const auto low = hex_values[digits[2 * i + 1]];
+    all |= high | low;
     out[i] = static_cast<std::uint8_t>(high << 4 | low);
   }
-  return true;
+  return all <= 15;
 }
 
 class parser {
@@ -397,37 +373,6 @@ private:
 };
 
 } // namespace
-
-std::string_view to_string(template_kind kind) {
-  for (const auto& t : templates)
-    if (t.kind == kind)
-      return t.name;
-  return "unknown";
-}
-
-std::optional<crypto::hash_alg> entry::hash() const {
-  const auto alg = crypto::hash_alg_of(algorithm);
-  if (!alg || crypto::digest_size(*alg) != digest.size())
-    return std::nullopt;
-  return *alg;
-}
-
-std::string printable(std::string_view path) {
-  constexpr std::size_t chars_max = 200;
-  std::string out(path.substr(0, chars_max));
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return path.size() > chars_max ? out + "..." : out;
-}
-
-error entry_error(const entry& e, errc code, const std::string& what) {
-  auto failure = make_error(code, "IMA log, entry " + std::to_string(e.index) + " at offset " +
-                                      std::to_string(e.offset) + ": " + what);
-  failure.check = "ima-log";
-  failure.pcr = measured_pcr;
-  failure.event = e.index;
-  return failure;
-}
 
 result<parsed_log> parse(byte_view log, const limits& limit, std::uint32_t first) {
   // Offsets are kept in 32 bits, and so are entries' numbers.

@@ -41,6 +41,10 @@ struct signed_token {
 };
 result<signed_token> verify_signature(std::string_view jws, std::span<const trusted_key> keys);
 
+/// Verifies with the algorithm of the trusted key. An algorithm that is not known, or that does not
+/// fit the key, verifies nothing.
+bool signature_holds(const trusted_key& trusted, byte_view message, byte_view signature);
+
 /// Concat KDF with SHA-256, one round (RFC 7518, 4.6.2; NIST SP 800-56A 5.8.1): `key_bytes` <= 32.
 crypto::secret_bytes concat_kdf(byte_view z, std::string_view algorithm_id, byte_view apu,
                                 byte_view apv, std::size_t key_bytes);

@@ -9,6 +9,7 @@
 
 #include "adapters/crypto/crypto.hpp"
 
+#include <array>
 #include <boost/json/fwd.hpp>
 #include <span>
 #include <string>
@@ -45,6 +46,10 @@ boost::json::object jwk_of(const crypto::key& key, std::string_view kid, std::st
 /// errc::malformed, errc::invalid_argument or errc::unsupported.
 result<crypto::key> key_of_jwk(std::string_view json);
 
+/// Largest JWK set read, in octets, and most keys in it.
+inline constexpr std::size_t jwks_bytes_max = 256U << 10U;
+inline constexpr std::size_t jwks_keys_max = 64;
+
 /// One published key.
 struct published_key {
   crypto::key key;
@@ -58,10 +63,29 @@ std::string jwks_of(const std::vector<published_key>& keys);
 
 // ---- JWS ----------------------------------------------------------------------------------------
 
-/// JWS compact, alg ES256, with a protected header of exactly alg, kid and typ. The key is a P-256
-/// private key. errc::invalid_argument, errc::crypto_failure.
-result<std::string> sign_es256(const crypto::key& private_key, std::string_view kid,
-                               std::string_view typ, std::string_view payload);
+/// The algorithms that sign and verify, strongest habit first.
+inline constexpr std::array<std::string_view, 4> signature_algorithms{"ES256", "ES384", "PS256",
+                                                                      "RS256"};
+/// Whether `alg` is one of them and signs with keys of this type.
+bool fits(std::string_view alg, crypto::key_type type);
+
+/// A private key ready to sign tokens of one type: what is the same in all of them is made once.
+/// Immutable once made; copies share the key.
+struct signer {
+  crypto::key key;
+  std::string alg;
+  std::string kid;
+  std::string encoded_header; ///< base64url of a protected header of exactly alg, kid and typ
+};
+/// errc::invalid_argument: an algorithm that is none or does not fit the key, no kid, no type.
+result<signer> signer_of(crypto::key private_key, std::string_view alg, std::string_view kid,
+                         std::string_view typ);
+
+/// JWS compact. errc::too_large, errc::crypto_failure (the key is public only).
+result<std::string> sign(const signer& by, std::string_view payload);
+/// The same, for once.
+result<std::string> sign(const crypto::key& private_key, std::string_view alg, std::string_view kid,
+                         std::string_view typ, std::string_view payload);
 
 /// A key that signs tokens we accept.
 struct trusted_key {
@@ -69,6 +93,19 @@ struct trusted_key {
   crypto::key key;
   std::string alg; ///< "ES256", "ES384", "RS256" or "PS256": the only one accepted with this key
 };
+
+/// The keys of a JWK set that verify signatures of ours: with a `kid`, a `use` of "sig" or none,
+/// and an `alg` of signature_algorithms that fits. Others are passed over (RFC 7517, 5); a set with
+/// none is an error. errc::malformed, errc::too_large, errc::invalid_argument.
+result<std::vector<trusted_key>> trusted_of_jwks(std::string_view json);
+
+/// A token as it presents itself, nothing verified: for showing to people only.
+struct unverified {
+  std::string header;  ///< JSON
+  std::string payload; ///< octets
+};
+/// errc::token_invalid as below: jws-size, jws-form, jws-header.
+result<unverified> peek(std::string_view jws);
 
 /// A token whose signature holds. Claims are judged by the caller.
 struct verified {

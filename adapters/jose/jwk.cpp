@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <cassert>
 #include <limits>
+#include <optional>
 
 namespace custos::jose {
 
@@ -129,6 +130,38 @@ std::string jwks_of(const std::vector<published_key>& keys) {
   bj::object set;
   set["keys"] = std::move(list);
   return bj::serialize(set);
+}
+
+namespace {
+
+/// The trusted key of one JWK of a set, nothing if it is not for us.
+std::optional<trusted_key> trusted_of(json::object& jwk) {
+  const auto kid = jwk.string("kid", kid_bytes_max);
+  const auto alg = jwk.string("alg", name_bytes_max);
+  const auto use = jwk.optional_string("use", name_bytes_max);
+  if (!kid || !alg || !use || use->value_or("sig") != "sig")
+    return std::nullopt;
+  auto key = key_of_jwk(jwk.text());
+  if (!key || !fits(*alg, key->type()))
+    return std::nullopt;
+  return trusted_key{*kid, *std::move(key), *alg};
+}
+
+} // namespace
+
+result<std::vector<trusted_key>> trusted_of_jwks(std::string_view text) {
+  CUSTOS_TRY(auto set, json::parse_object(text, jwks_bytes_max));
+  CUSTOS_TRY(const auto keys, set.array("keys", jwks_keys_max));
+  std::vector<trusted_key> out;
+  for (const auto& key : keys) {
+    CUSTOS_TRY(auto jwk, key.as_object());
+    if (auto one = trusted_of(jwk))
+      out.push_back(*std::move(one));
+  }
+  if (out.empty())
+    return field_error(errc::invalid_argument, "/keys",
+                       "expected at least one key that verifies ES256, ES384, PS256 or RS256");
+  return out;
 }
 
 } // namespace custos::jose

@@ -11,23 +11,18 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 64;
 constexpr std::size_t type_bytes_max = 128;
+/// Room for the longest signature (RSA of 4096 bits), the dots and the rounding of base64url.
+constexpr std::size_t signature_chars_max = 696;
 
-/// Verifies with the algorithm of the trusted key. An algorithm that is not here, or that does not
-/// fit the key, verifies nothing.
-bool holds(const trusted_key& trusted, byte_view message, byte_view signature) {
+result<bytes> signature_of(const signer& by, byte_view message) {
   using crypto::hash_alg;
-  using crypto::key_type;
-  const auto type = trusted.key.type();
-  if (trusted.alg == "ES256" && type == key_type::p256)
-    return crypto::ecdsa_verify(trusted.key, hash_alg::sha256, message, signature);
-  if (trusted.alg == "ES384" && type == key_type::p384)
-    return crypto::ecdsa_verify(trusted.key, hash_alg::sha384, message, signature);
-  if (trusted.alg == "RS256" && type == key_type::rsa)
-    return crypto::rsassa_verify(trusted.key, hash_alg::sha256, message, signature);
-  if (trusted.alg == "PS256" && type == key_type::rsa)
-    return crypto::rsapss_verify(trusted.key, hash_alg::sha256, message, signature,
-                                 crypto::pss_salt::digest_size);
-  return false;
+  if (by.alg == "ES256")
+    return crypto::ecdsa_sign(by.key, hash_alg::sha256, message);
+  if (by.alg == "ES384")
+    return crypto::ecdsa_sign(by.key, hash_alg::sha384, message);
+  if (by.alg == "RS256")
+    return crypto::rsassa_sign(by.key, hash_alg::sha256, message);
+  return crypto::rsapss_sign(by.key, hash_alg::sha256, message);
 }
 
 /// The media type in lower case without "application/" (RFC 7515, 4.1.9; RFC 2045, 5.1).
@@ -58,6 +53,22 @@ const trusted_key* find_key(std::span<const trusted_key> keys, std::string_view 
 } // namespace
 
 namespace internal {
+
+bool signature_holds(const trusted_key& trusted, byte_view message, byte_view signature) {
+  using crypto::hash_alg;
+  using crypto::key_type;
+  const auto type = trusted.key.type();
+  if (trusted.alg == "ES256" && type == key_type::p256)
+    return crypto::ecdsa_verify(trusted.key, hash_alg::sha256, message, signature);
+  if (trusted.alg == "ES384" && type == key_type::p384)
+    return crypto::ecdsa_verify(trusted.key, hash_alg::sha384, message, signature);
+  if (trusted.alg == "RS256" && type == key_type::rsa)
+    return crypto::rsassa_verify(trusted.key, hash_alg::sha256, message, signature);
+  if (trusted.alg == "PS256" && type == key_type::rsa)
+    return crypto::rsapss_verify(trusted.key, hash_alg::sha256, message, signature,
+                                 crypto::pss_salt::digest_size);
+  return false;
+}
 
 result<signed_token> verify_signature(std::string_view jws, std::span<const trusted_key> keys) {
   if (jws.size() > token_bytes_max)
@@ -93,12 +104,29 @@ result<signed_token> verify_signature(std::string_view jws, std::span<const trus
     return refused("jws-form", payload ? "signature" : "payload", "expected base64url");
   const auto signing_input =
       jws.substr(0, encoded_header.size() + 1 + encoded_payload.size()); // RFC 7515, 5.2 step 8
-  if (!holds(*trusted, as_bytes(signing_input), *signature))
+  if (!signature_holds(*trusted, as_bytes(signing_input), *signature))
     return refused("jws-signature", "signature", "the signature does not verify");
   return signed_token{std::string(as_text(*payload)), *std::move(kid), *std::move(typ)};
 }
 
 } // namespace internal
+
+result<unverified> peek(std::string_view jws) {
+  if (jws.size() > token_bytes_max)
+    return refused("jws-size", "token",
+                   "expected a token of at most " + std::to_string(token_bytes_max) +
+                       " characters");
+  const auto parts = internal::parts_of<3>(jws);
+  if (!parts)
+    return refused("jws-form", "token", "expected three parts separated by dots (RFC 7515, 7.1)");
+  const auto header = crypto::from_base64url((*parts)[0]);
+  const auto payload = crypto::from_base64url((*parts)[1]);
+  if (!header || !payload || !crypto::from_base64url((*parts)[2]))
+    return refused("jws-form", "token", "expected base64url");
+  if (const auto read = json::parse_object(as_text(*header), header_bytes_max); !read)
+    return refused("jws-header", "header", "protected header: " + read.failure().message);
+  return unverified{std::string(as_text(*header)), std::string(as_text(*payload))};
+}
 
 result<verified> verify_compact(std::string_view jws, std::span<const trusted_key> keys,
                                 std::string_view typ) {
@@ -109,27 +137,51 @@ result<verified> verify_compact(std::string_view jws, std::span<const trusted_ke
   return verified{std::move(token.payload), std::move(token.kid)};
 }
 
-result<std::string> sign_es256(const crypto::key& private_key, std::string_view kid,
-                               std::string_view typ, std::string_view payload) {
-  if (private_key.type() != crypto::key_type::p256)
-    return make_error(errc::invalid_argument, "ES256: expected a P-256 key");
+bool fits(std::string_view alg, crypto::key_type type) {
+  using crypto::key_type;
+  if (alg == "ES256")
+    return type == key_type::p256;
+  if (alg == "ES384")
+    return type == key_type::p384;
+  return (alg == "PS256" || alg == "RS256") && type == key_type::rsa;
+}
+
+result<signer> signer_of(crypto::key private_key, std::string_view alg, std::string_view kid,
+                         std::string_view typ) {
+  if (!fits(alg, private_key.type()))
+    return make_error(errc::invalid_argument,
+                      "token: expected ES256, ES384, PS256 or RS256 and a key that fits");
   if (kid.empty() || kid.size() > kid_bytes_max || typ.empty() || typ.size() > type_bytes_max)
     return make_error(errc::invalid_argument, "token: expected a key id and a type");
   boost::json::object header;
-  header["alg"] = "ES256";
+  header["alg"] = boost::json::string(alg.data(), alg.size());
   header["kid"] = boost::json::string(kid.data(), kid.size());
   header["typ"] = boost::json::string(typ.data(), typ.size());
-  std::string out = crypto::base64url(as_bytes(boost::json::serialize(header)));
+  return signer{std::move(private_key), std::string(alg), std::string(kid),
+                crypto::base64url(as_bytes(boost::json::serialize(header)))};
+}
+
+result<std::string> sign(const signer& by, std::string_view payload) {
+  if (payload.size() > token_bytes_max)
+    return make_error(errc::too_large,
+                      "token: expected at most " + std::to_string(token_bytes_max) + " characters");
+  std::string out;
+  out.reserve(by.encoded_header.size() + payload.size() / 3 * 4 + signature_chars_max);
+  out.append(by.encoded_header).push_back('.');
+  crypto::append_base64url(out, as_bytes(payload));
+  CUSTOS_TRY(const auto signature, signature_of(by, as_bytes(out)));
   out.push_back('.');
-  out.append(crypto::base64url(as_bytes(payload)));
-  CUSTOS_TRY(const auto signature,
-             crypto::ecdsa_sign(private_key, crypto::hash_alg::sha256, as_bytes(out)));
-  out.push_back('.');
-  out.append(crypto::base64url(signature));
+  crypto::append_base64url(out, signature);
   if (out.size() > token_bytes_max)
     return make_error(errc::too_large,
                       "token: expected at most " + std::to_string(token_bytes_max) + " characters");
   return out;
+}
+
+result<std::string> sign(const crypto::key& private_key, std::string_view alg, std::string_view kid,
+                         std::string_view typ, std::string_view payload) {
+  CUSTOS_TRY(const auto by, signer_of(private_key, alg, kid, typ));
+  return sign(by, payload);
 }
 
 } // namespace custos::jose

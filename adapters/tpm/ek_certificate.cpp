@@ -89,14 +89,13 @@ std::string unknown_critical(X509* cert) {
   return {};
 }
 
-} // namespace
-
-result<ek_certificate_facts> check_ek_certificate(const crypto::certificate& cert) {
-  if (!cert)
-    return profile_error("there is none");
+/// What no profile gives up: the key usage is what tells EKs from keys that sign.
+result<void> check_usage(const crypto::certificate& cert) {
   X509* const x = cert.handle();
   if (X509_get_version(x) != X509_VERSION_3)
     return profile_error("expected X.509 version 3");
+  if ((X509_get_extension_flags(x) & EXFLAG_INVALID) != 0)
+    return profile_error("an extension is there twice or does not parse");
   // The basic constraints alone: with a key usage that fits an EK, OpenSSL would call it no CA.
   if ((X509_get_extension_flags(x) & EXFLAG_CA) != 0)
     return profile_error("expected no CA certificate");
@@ -107,12 +106,41 @@ result<ek_certificate_facts> check_ek_certificate(const crypto::certificate& cer
     return profile_error("expected the key usage keyEncipherment (RSA) or keyAgreement (ECC)");
   if ((usage & KU_DIGITAL_SIGNATURE) != 0)
     return profile_error("a key that signs is no endorsement key");
-  if (!extended_usage_fits(x))
-    return profile_error("expected the extended key usage tcg-kp-EKCertificate (2.23.133.8.1)");
   if (const auto oid = unknown_critical(x); !oid.empty())
     return profile_error("critical extension " + oid + " is not known");
-  auto facts = read_san(x);
+  return {};
+}
+
+/// Hex without leading zeros; "0" for zero.
+std::string serial_of(const crypto::certificate& cert) {
+  auto text = cert.serial_hex();
+  text.erase(0, text.find_first_not_of('0'));
+  return text.empty() ? "0" : text;
+}
+
+} // namespace
+
+ek_certificate_facts read_ek_facts(const crypto::certificate& cert) {
+  if (!cert)
+    return {};
+  auto out = read_san(cert.handle());
   ERR_clear_error();
+  out.serial = serial_of(cert);
+  return out;
+}
+
+result<ek_certificate_facts> check_ek_certificate(const crypto::certificate& cert,
+                                                  ek_profile profile) {
+  if (!cert)
+    return profile_error("there is none");
+  CUSTOS_CHECK(check_usage(cert));
+  auto facts = read_ek_facts(cert);
+  if (profile == ek_profile::relaxed)
+    return facts;
+  const bool usage_fits = extended_usage_fits(cert.handle());
+  ERR_clear_error();
+  if (!usage_fits)
+    return profile_error("expected the extended key usage tcg-kp-EKCertificate (2.23.133.8.1)");
   if (facts.manufacturer.empty() || facts.model.empty() || facts.version.empty())
     return profile_error(
         "expected TPMManufacturer, TPMModel and TPMVersion in the subject alternative name");

@@ -1,44 +1,24 @@
 // custos eventlog, evidence, ek: what a verifier looks at, by hand and offline.
 
+#include "actors/attestation/ek_trust.hpp"
 #include "actors/attestation/manual_check.hpp"
-#include "adapters/crypto/x509.hpp"
 #include "adapters/eventlog/event_types.hpp"
-#include "adapters/json/json.hpp"
-#include "adapters/tpm/ek_certificate.hpp"
+#include "runtime/cli/inputs.hpp"
 #include "runtime/cli/session.hpp"
+#include "runtime/cli/trust_files.hpp"
 #include "runtime/files.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <charconv>
-#include <filesystem>
+#include <chrono>
 
 namespace custos::cli {
 
 namespace bj = boost::json;
-namespace fs = std::filesystem;
 using attestation::check_outcome;
 using attestation::check_verdict;
 
 namespace {
-
-constexpr std::size_t log_bytes_max = 2U << 20U;
-constexpr std::size_t small_file_bytes_max = 64U << 10U;
-constexpr std::size_t pcr_file_bytes_max = 1U << 20U;
-constexpr std::size_t ca_files_max = 1024;
-constexpr std::string_view pem_begin = "-----BEGIN ";
-
-result<bytes> read(const std::string& file, std::size_t bytes_max) {
-  CUSTOS_TRY(const auto text, runtime::read_text_file(file, bytes_max));
-  return to_bytes(text);
-}
-
-/// What does not read is said to be wrong in that file.
-error in_file(const std::string& file, error e) {
-  e.code = errc::malformed;
-  e.field = file;
-  return e;
-}
 
 // ---- event logs
 
@@ -47,11 +27,8 @@ struct log_arguments {
 };
 
 result<void> replay(session& s, const log_arguments& a) {
-  CUSTOS_TRY(const auto raw, read(a.file, log_bytes_max));
-  auto log = eventlog::parse(raw);
-  if (!log)
-    return in_file(a.file, log.failure());
-  auto replayed = eventlog::replay(*log, log->known_banks());
+  CUSTOS_TRY(const auto log, read_boot_log(a.file));
+  auto replayed = eventlog::replay(log.parsed, log.parsed.known_banks());
   if (!replayed)
     return in_file(a.file, replayed.failure());
   bj::object pcrs;
@@ -61,23 +38,20 @@ result<void> replay(session& s, const log_arguments& a) {
       if (((bank.touched >> pcr) & 1U) != 0)
         values[std::to_string(pcr)] = crypto::hex(bank.value(pcr));
   }
-  s.show(bj::object{{"pcrs", std::move(pcrs)}, {"events", log->events.size()}});
+  s.show(bj::object{{"pcrs", std::move(pcrs)}, {"events", log.parsed.events.size()}});
   return {};
 }
 
 result<void> show_events(session& s, const log_arguments& a) {
-  CUSTOS_TRY(const auto raw, read(a.file, log_bytes_max));
-  auto log = eventlog::parse(raw);
-  if (!log)
-    return in_file(a.file, log.failure());
+  CUSTOS_TRY(const auto log, read_boot_log(a.file));
   bj::array events;
-  for (const auto& e : log->events) {
+  for (const auto& e : log.parsed.events) {
     bj::object one{{"event", e.index},
                    {"pcr", e.pcr},
                    {"type", eventlog::type_text(e.type)},
                    {"hint", eventlog::describe(e)}};
-    for (const auto alg : log->known_banks())
-      if (const auto digest = log->digest(e, alg); !digest.empty())
+    for (const auto alg : log.parsed.known_banks())
+      if (const auto digest = log.parsed.digest(e, alg); !digest.empty())
         one[crypto::to_string(alg)] = crypto::hex(digest);
     events.emplace_back(std::move(one));
   }
@@ -120,61 +94,20 @@ struct evidence_arguments {
   bool allow_sha1 = false;
 };
 
-/// {"sha256": {"0": "<hex>"}}, by itself or as member "pcrs" or "banks".
-result<std::vector<pcr_value>> read_pcrs(const std::string& file) {
-  CUSTOS_TRY(const auto text, runtime::read_text_file(file, pcr_file_bytes_max));
-  const auto wrong = [&](const std::string& where) {
-    return field_error(errc::malformed, file, "expected {\"sha256\": {\"0\": \"<hex>\"}}" + where);
-  };
-  auto document = json::parse_any(text);
-  if (!document || !document->is_object())
-    return wrong("");
-  const auto* banks = &document->get_object();
-  for (const auto* member : {"pcrs", "banks"})
-    if (const auto* const inner = banks->if_contains(member)) {
-      if (!inner->is_object())
-        return wrong(std::string(", at /") + member);
-      banks = &inner->get_object();
-      break;
-    }
-  std::vector<pcr_value> out;
-  for (const auto& [name, values] : *banks) {
-    const auto alg = crypto::hash_alg_of(name);
-    const auto* const list = values.if_object();
-    if (!alg || list == nullptr)
-      return wrong(", at /" + std::string(name));
-    for (const auto& [number, value] : *list) {
-      const auto where = ", at /" + std::string(name) + "/" + std::string(number);
-      pcr_value v;
-      const auto end = number.data() + number.size();
-      const auto r = std::from_chars(number.data(), end, v.pcr);
-      if (r.ec != std::errc{} || r.ptr != end || v.pcr >= eventlog::pcrs_max || !value.is_string())
-        return wrong(where);
-      auto digest = crypto::from_hex(value.get_string());
-      if (!digest || digest->size() != crypto::digest_size(*alg))
-        return wrong(where);
-      v.bank = static_cast<std::uint16_t>(*alg);
-      v.value = *std::move(digest);
-      out.push_back(std::move(v));
-    }
-  }
-  return out;
-}
-
 result<void> verify_evidence(session& s, const evidence_arguments& a) {
   attestation::manual_evidence e;
-  CUSTOS_TRY(e.ak, read(a.ak, small_file_bytes_max));
-  CUSTOS_TRY(e.quote, read(a.attest, small_file_bytes_max));
-  CUSTOS_TRY(e.signature, read(a.signature, small_file_bytes_max));
+  CUSTOS_TRY(e.ak, read_octets(a.ak, small_file_bytes_max));
+  CUSTOS_TRY(e.quote, read_octets(a.attest, small_file_bytes_max));
+  CUSTOS_TRY(e.signature, read_octets(a.signature, small_file_bytes_max));
   auto nonce = crypto::from_hex(a.nonce);
   if (!nonce || nonce->empty())
     return field_error(errc::invalid_argument, "--nonce", "expected hex digits, two an octet");
   e.nonce = *std::move(nonce);
   if (!a.pcrs.empty()) {
-    CUSTOS_TRY(e.pcrs, read_pcrs(a.pcrs));
+    CUSTOS_TRY(e.pcrs, read_pcr_values(a.pcrs));
   }
   if (!a.event_log.empty()) {
-    CUSTOS_TRY(e.event_log, read(a.event_log, log_bytes_max));
+    CUSTOS_TRY(e.event_log, read_octets(a.event_log, log_bytes_max));
   }
   e.allow_sha1 = a.allow_sha1;
   auto checks = attestation::check_manually(e);
@@ -193,84 +126,76 @@ result<void> verify_evidence(session& s, const evidence_arguments& a) {
 
 struct ek_arguments {
   std::string certificate, ca;
+  std::vector<std::string> crls;
   bool partial_chain = false;
+  bool relaxed = false;
+  bool allow_expired = false;
+  bool allow_sha1 = false;
+  bool require_crls = false;
 };
 
-/// PEM, DER, or DER with the padding of NV.
-result<std::vector<crypto::certificate>> read_certificates(const std::string& file) {
-  CUSTOS_TRY(const auto text, runtime::read_text_file(file, small_file_bytes_max));
-  if (text.find(pem_begin) != std::string::npos) {
-    auto all = crypto::certificates_from_pem(as_bytes(text));
-    if (!all)
-      return in_file(file, all.failure());
-    return all;
-  }
-  auto one = crypto::certificate_from_nv(as_bytes(text));
-  if (!one)
-    return in_file(file, one.failure());
-  return std::vector<crypto::certificate>{*std::move(one)};
-}
-
-/// Every .pem, .crt, .cer and .der file of a folder, by name.
-result<std::vector<crypto::certificate>> read_folder(const std::string& folder) {
-  std::error_code failed;
-  std::vector<std::string> files;
-  for (fs::directory_iterator i(folder, failed), end; !failed && i != end; i.increment(failed)) {
-    const auto kind = i->path().extension();
-    if (kind == ".pem" || kind == ".crt" || kind == ".cer" || kind == ".der")
-      files.push_back(i->path());
-    if (files.size() > ca_files_max)
-      return field_error(errc::too_large, folder, "expected at most 1024 certificate files");
-  }
-  if (failed)
-    return field_error(errc::not_found, folder, "cannot be read: " + failed.message());
-  std::sort(files.begin(), files.end());
-  std::vector<crypto::certificate> out;
-  for (const auto& file : files) {
-    CUSTOS_TRY(auto some, read_certificates(file));
-    std::move(some.begin(), some.end(), std::back_inserter(out));
-  }
-  if (out.empty())
-    return field_error(errc::not_found, folder,
-                       "expected certificates in files *.pem, *.crt, *.cer or *.der");
+/// The configuration that the options describe, for the verifier's own judgement. An intermediate
+/// that must not anchor serves to build paths.
+config_snapshot configuration_of(const ek_arguments& a,
+                                 const std::vector<crypto::certificate>& trusted,
+                                 const std::vector<crypto::certificate_revocation_list>& crls,
+                                 std::vector<crypto::certificate>& intermediates) {
+  tpm_ca ca;
+  for (const auto& c : trusted)
+    if (a.partial_chain || c.subject() == c.issuer())
+      ca.certificates.push_back(c.der());
+    else
+      intermediates.push_back(c);
+  for (const auto& c : crls)
+    ca.crls.push_back(c.der());
+  ca.profile = a.relaxed ? ek_profile::relaxed : ek_profile::tcg;
+  config_snapshot out;
+  out.tpm_cas.set("trusted", std::make_shared<const tpm_ca>(std::move(ca)));
+  out.settings.require_crls = a.require_crls;
+  out.settings.allow_sha1_certificates = a.allow_sha1;
+  if (a.allow_expired)
+    out.settings.ek_certificate_dates = certificate_dates::any_may_expire;
   return out;
 }
 
-check_outcome outcome_of(const char* check, const result<void>& r) {
+check_outcome outcome_of(const char* check, const std::optional<error>& failed) {
   check_outcome out;
   out.check = check;
-  if (!r) {
+  if (failed) {
     out.verdict = check_verdict::failed;
-    out.reason = r.failure().message;
+    out.reason = failed->message;
   }
   return out;
 }
 
 result<void> verify_ek(session& s, const ek_arguments& a) {
   CUSTOS_TRY(const auto own, read_certificates(a.certificate));
-  CUSTOS_TRY(const auto anchors, read_folder(a.ca));
+  CUSTOS_TRY(const auto trusted, read_certificate_folder(a.ca));
+  CUSTOS_TRY(const auto crls, read_crls(a.crls));
   const auto& leaf = own.front();
-  const std::vector<crypto::certificate> intermediates(own.begin() + 1, own.end());
+  std::vector<crypto::certificate> intermediates(own.begin() + 1, own.end());
+  const attestation::trust_index trust(configuration_of(a, trusted, crls, intermediates));
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  const auto judged = attestation::judge_ek_certificate(leaf, intermediates, trust, now);
   bj::object facts{{"subject", leaf.subject()},
                    {"issuer", leaf.issuer()},
-                   {"spki_sha256", crypto::hex(crypto::sha256(leaf.public_key().spki_der()))}};
-  const auto profile = tpm::check_ek_certificate(leaf);
-  if (profile) {
-    facts["manufacturer"] = profile->manufacturer;
-    facts["model"] = profile->model;
-    facts["version"] = profile->version;
+                   {"spki_sha256", crypto::hex(crypto::sha256(leaf.public_key().spki_der()))},
+                   {"serial", judged.facts.serial}};
+  if (!judged.facts.manufacturer.empty())
+    facts["manufacturer"] = judged.facts.manufacturer;
+  if (!judged.facts.model.empty())
+    facts["model"] = judged.facts.model;
+  if (!judged.facts.version.empty())
+    facts["version"] = judged.facts.version;
+  std::vector<check_outcome> checks{
+      outcome_of("ek-profile", judged.profile), outcome_of("ek-chain", judged.chain),
+      outcome_of("ek-revocation", judged.revocation), outcome_of("ek-strength", judged.strength)};
+  if (judged.chain || (crls.empty() && !a.require_crls)) {
+    checks[2].verdict = check_verdict::skipped;
+    checks[2].reason = judged.chain ? "there is no path" : "no CRL was given";
   }
-  crypto::verify_options options;
-  options.now = std::chrono::duration_cast<std::chrono::seconds>(
-                    std::chrono::system_clock::now().time_since_epoch())
-                    .count();
-  options.partial_chain = a.partial_chain;
-  options.ignore_unknown_critical = true; // judged by the profile
-  std::vector<check_outcome> checks;
-  checks.push_back(
-      outcome_of("ek-profile", profile ? result<void>() : result<void>(profile.failure())));
-  checks.push_back(
-      outcome_of("ek-chain", crypto::verify_chain(leaf, intermediates, anchors, options)));
   return give(s, checks, std::move(facts));
 }
 
@@ -311,6 +236,11 @@ void add_evidence_commands(command_set& commands) {
       ->required();
   c->add_option("--ca", k->ca, "Folder of the CA certificates that are trusted")->required();
   c->add_flag("--partial-chain", k->partial_chain, "An intermediate without its root anchors, too");
+  c->add_option("--crl", k->crls, "A CRL, PEM or DER; may be given several times");
+  c->add_flag("--require-crls", k->require_crls, "Every issuer needs a CRL that is current");
+  c->add_flag("--relaxed", k->relaxed, "The TPM's name and the EK usage may be missing");
+  c->add_flag("--allow-expired", k->allow_expired, "Certificates may have expired");
+  c->add_flag("--allow-sha1", k->allow_sha1, "Certificates may be signed with SHA-1");
 }
 
 } // namespace custos::cli

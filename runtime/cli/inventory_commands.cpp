@@ -1,5 +1,5 @@
-// custos inventory, services, host, task: which clusters, nodes and hosts there are, and which
-// services the hosts use.
+// custos inventory, services, task: which clusters, nodes and hosts there are, and which services
+// the hosts use.
 
 #include "adapters/crypto/x509.hpp"
 #include "runtime/cli/session.hpp"
@@ -193,23 +193,6 @@ void add_services_group(command_set& commands) {
                    });
 }
 
-void add_host_group(command_set& commands) {
-  auto* const group = commands.group("host", "Hosts of the trusted cluster");
-  commands.command(group, "status", "What every host says of itself",
-                   [](session& s) -> result<void> {
-                     CUSTOS_TRY(const auto cluster, s.cluster(cluster_kind::trusted));
-                     return show_answer(s, "GET", clusters + "/" + cluster + "/status");
-                   });
-  auto host = std::make_shared<std::string>();
-  auto* const c = commands.command(
-      group, "attest", "Lets a host attest again, now", [host](session& s) -> result<void> {
-        CUSTOS_TRY(const auto cluster, s.cluster(cluster_kind::trusted));
-        return show_answer(s, "POST",
-                           clusters + "/" + cluster + "/members/" + segment(*host) + "/attest");
-      });
-  c->add_option("host", *host, "Its id")->required();
-}
-
 void add_task_group(command_set& commands) {
   auto* const group = commands.group("task", "Changes that were started with --task");
   commands.command(group, "list", "All tasks kept",
@@ -227,7 +210,6 @@ void add_task_group(command_set& commands) {
 void add_inventory_commands(command_set& commands) {
   add_inventory_group(commands);
   add_services_group(commands);
-  add_host_group(commands);
   add_task_group(commands);
 }
 

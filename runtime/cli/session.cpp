@@ -241,8 +241,8 @@ int run(int argc, const char* const* argv) {
       "      --addresses n1.example.org --admin-dir ~/custos\n"
       "  custos inventory add-cluster prod --type trust-authority\n"
       "  custos trust add-ca maker --file maker-ca.pem\n"
-      "  custos image export --event-log log.bin --name web --image-version 12.8 --out web.json\n"
-      "  custos image import web.json\n"
+      "  custos image export --event-log log.bin --name web --image-version 12.8\n"
+      "  custos image import web-12.8.custos-image.tgz\n"
       "  custos provider create disk --server kms1.example.org:5696\n"
       "  custos host status\n");
   app.option("--coordinator", o.coordinator, "The coordinator, https://host:port");
@@ -259,10 +259,12 @@ int run(int argc, const char* const* argv) {
   command_set commands(app.app());
   add_cluster_commands(commands);
   add_inventory_commands(commands);
+  add_host_commands(commands);
   add_trust_commands(commands);
   add_image_commands(commands);
   add_provider_commands(commands);
   add_evidence_commands(commands);
+  add_token_commands(commands);
   app.app().require_subcommand(0, 1);
   if (const auto code = app.parse(argc, argv))
     return *code;

@@ -95,7 +95,9 @@ void add_trust_commands(command_set& commands);
 void add_image_commands(command_set& commands);
 void add_provider_commands(command_set& commands);
 void add_inventory_commands(command_set& commands);
+void add_host_commands(command_set& commands);
 void add_evidence_commands(command_set& commands);
+void add_token_commands(command_set& commands);
 
 /// One segment of a path: what is not unreserved is percent-encoded (RFC 3986, 2.1).
 std::string segment(const std::string& text);

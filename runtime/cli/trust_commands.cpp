@@ -1,7 +1,8 @@
 // custos trust: which TPMs are trusted.
 
-#include "adapters/crypto/x509.hpp"
-#include "runtime/cli/session.hpp"
+#include "runtime/cli/trust_commands.hpp"
+
+#include "runtime/cli/trust_files.hpp"
 #include "runtime/files.hpp"
 
 #include <boost/json.hpp>
@@ -12,38 +13,46 @@ namespace bj = boost::json;
 
 namespace {
 
-result<std::string> tpm2(session& s) {
-  CUSTOS_TRY(const auto cluster, s.cluster(cluster_kind::trust_authority));
-  return "/api/vcenter/trusted-infrastructure/trust-authority-clusters/" + cluster +
-         "/attestation/tpm2/";
-}
-
 struct trust_arguments {
   std::string name;
   std::string file;
-  bool is_public_key = false;
   std::string kind = "ca";
-  std::optional<bool> require_listed;
-  std::optional<bool> require_chain;
+  std::string profile;
+  std::vector<std::string> crls;
 };
 
 std::string collection_of(const std::string& kind) {
   return kind == "ca" ? "ca-certificates" : "endorsement-keys";
 }
 
+/// Any order is accepted, for every certificate anchors by itself; but one that was meant to be a
+/// chain and is not deserves a word.
+bool leads_from_root_to_issuer(const std::vector<crypto::certificate>& chain) {
+  for (std::size_t i = 1; i < chain.size(); ++i)
+    if (chain[i].issuer() != chain[i - 1].subject())
+      return false;
+  return true;
+}
+
 result<void> add_ca(session& s, const trust_arguments& a) {
-  CUSTOS_TRY(const auto pem, runtime::read_text_file(a.file, runtime::pem_file_bytes_max));
-  auto chain = crypto::certificates_from_pem(as_bytes(pem));
-  if (!chain)
-    return field_error(errc::invalid_argument, a.file, chain.failure().message);
+  CUSTOS_TRY(const auto chain, read_certificates(a.file));
+  CUSTOS_TRY(const auto crls, read_crls(a.crls));
+  if (!leads_from_root_to_issuer(chain))
+    s.say(a.file + " does not lead from the root to the issuer; each certificate is trusted by "
+                   "itself");
   bj::array list;
-  for (const auto& one : *chain)
+  for (const auto& one : chain)
     list.emplace_back(one.pem());
-  CUSTOS_TRY(const auto path, tpm2(s));
-  CUSTOS_TRY(const auto answer,
-             s.ask("POST", path + "ca-certificates",
-                   bj::object{{"name", a.name},
-                              {"cert_chain", bj::object{{"cert_chain", std::move(list)}}}}));
+  bj::object spec{{"name", a.name}, {"cert_chain", bj::object{{"cert_chain", std::move(list)}}}};
+  if (!a.profile.empty())
+    spec["custos_profile"] = a.profile;
+  bj::array lists;
+  for (const auto& one : crls)
+    lists.emplace_back(one.pem());
+  if (!lists.empty())
+    spec["custos_crls"] = std::move(lists);
+  CUSTOS_TRY(const auto path, tpm2_path(s));
+  CUSTOS_TRY(const auto answer, s.ask("POST", path + "ca-certificates", spec));
   s.show(answer);
   return {};
 }
@@ -51,7 +60,7 @@ result<void> add_ca(session& s, const trust_arguments& a) {
 result<void> add_ek(session& s, const trust_arguments& a) {
   CUSTOS_TRY(const auto pem, runtime::read_text_file(a.file, runtime::pem_file_bytes_max));
   const bool is_certificate = pem.find("BEGIN CERTIFICATE") != std::string::npos;
-  CUSTOS_TRY(const auto path, tpm2(s));
+  CUSTOS_TRY(const auto path, tpm2_path(s));
   CUSTOS_TRY(
       const auto answer,
       s.ask("POST", path + "endorsement-keys",
@@ -61,30 +70,15 @@ result<void> add_ek(session& s, const trust_arguments& a) {
 }
 
 result<void> list(session& s) {
-  CUSTOS_TRY(const auto path, tpm2(s));
+  CUSTOS_TRY(const auto path, tpm2_path(s));
   bj::object out;
   for (const std::string kind : {"ca-certificates", "endorsement-keys"}) {
     CUSTOS_TRY(out[kind], s.ask("GET", path + kind));
   }
+  CUSTOS_TRY(const auto own, own_trust_path(s));
+  CUSTOS_TRY(out["denials"], s.ask("GET", own + "denials"));
   CUSTOS_TRY(out["settings"], s.ask("GET", path + "settings"));
   s.show(out);
-  return {};
-}
-
-result<void> settings(session& s, const trust_arguments& a) {
-  CUSTOS_TRY(const auto path, tpm2(s));
-  bj::object change;
-  if (a.require_listed)
-    change["require_endorsement_keys"] = *a.require_listed;
-  if (a.require_chain)
-    change["require_certificate_validation"] = *a.require_chain;
-  if (!change.empty()) {
-    CUSTOS_TRY(const auto done, s.ask("PATCH", path + "settings", change));
-    s.show(done);
-    return {};
-  }
-  CUSTOS_TRY(const auto answer, s.ask("GET", path + "settings"));
-  s.show(answer);
   return {};
 }
 
@@ -94,7 +88,7 @@ void add_single(command_set& commands, CLI::App* group, const std::string& name,
   auto a = std::make_shared<trust_arguments>();
   auto* const c =
       commands.command(group, name, description, [a, method](session& s) -> result<void> {
-        CUSTOS_TRY(const auto path, tpm2(s));
+        CUSTOS_TRY(const auto path, tpm2_path(s));
         CUSTOS_TRY(const auto answer,
                    s.ask(method, path + collection_of(a->kind) + "/" + segment(a->name)));
         s.show(answer);
@@ -108,13 +102,24 @@ void add_single(command_set& commands, CLI::App* group, const std::string& name,
 
 } // namespace
 
+result<std::string> tpm2_path(session& s) {
+  CUSTOS_TRY(const auto cluster, s.cluster(cluster_kind::trust_authority));
+  return "/api/vcenter/trusted-infrastructure/trust-authority-clusters/" + cluster +
+         "/attestation/tpm2/";
+}
+
 void add_trust_commands(command_set& commands) {
   auto* const group = commands.group("trust", "Which TPMs are trusted");
   auto ca = std::make_shared<trust_arguments>();
   auto* c = commands.command(group, "add-ca", "Trusts the certificate authority of a TPM maker",
                              [ca](session& s) { return add_ca(s, *ca); });
   c->add_option("name", ca->name, "A name for it")->required();
-  c->add_option("--file", ca->file, "PEM file: the chain, from the root to the issuer")->required();
+  c->add_option("--file", ca->file, "The chain, from the root to the issuer, PEM; or one as DER")
+      ->required();
+  c->add_option("--profile", ca->profile,
+                "tcg, or relaxed: its EK certificates may lack the TPM's name and their usage")
+      ->check(CLI::IsMember({"tcg", "relaxed"}));
+  c->add_option("--crl", ca->crls, "A CRL of it, PEM or DER; may be given several times");
 
   auto ek = std::make_shared<trust_arguments>();
   c = commands.command(group, "add-ek", "Trusts one TPM by its endorsement key",
@@ -122,17 +127,12 @@ void add_trust_commands(command_set& commands) {
   c->add_option("name", ek->name, "A name for it")->required();
   c->add_option("--file", ek->file, "PEM file: the key's certificate or public key")->required();
 
-  commands.command(group, "list", "What is trusted, and the settings", list);
+  commands.command(group, "list", "What is trusted and denied, and the settings", list);
   add_single(commands, group, "show", "One certificate authority or endorsement key", "GET");
   add_single(commands, group, "remove", "Trusts it no longer", "DELETE");
 
-  auto st = std::make_shared<trust_arguments>();
-  c = commands.command(group, "settings", "Shows or changes the settings",
-                       [st](session& s) { return settings(s, *st); });
-  c->add_option("--require-endorsement-keys", st->require_listed,
-                "true: only listed endorsement keys are trusted");
-  c->add_option("--require-certificate-validation", st->require_chain,
-                "true: an endorsement key needs a chain to a trusted authority");
+  add_denial_commands(commands, group);
+  add_settings_command(commands, group);
 }
 
 } // namespace custos::cli

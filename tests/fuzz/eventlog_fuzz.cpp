@@ -1,5 +1,7 @@
 // The event log parser on arbitrary octets, and everything that reads what it accepted.
 
+#include "actors/attestation/secure_boot.hpp"
+#include "actors/attestation/separators.hpp"
 #include "adapters/eventlog/event_types.hpp"
 
 #include <array>
@@ -22,6 +24,24 @@ void require(bool holds) {
 bool inside(byte_view part, byte_view whole) {
   return part.empty() ||
          (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
+}
+
+/// The state of Secure Boot is read or refused with a reason, and never read of an unsound PCR 7.
+void secure_boot(const parsed_log& log, hash_alg bank) {
+  constexpr std::uint32_t pcr7 = 1U << attestation::secure_boot_pcr;
+  const auto separated = attestation::check_separators(log, bank, attestation::firmware_pcrs);
+  require(separated || (separated.failure().check == "separator" && separated.failure().pcr < 8U));
+  const auto facts = attestation::read_secure_boot(log, bank);
+  if (!facts) {
+    require(facts.failure().pcr == attestation::secure_boot_pcr);
+    require(facts.failure().check == "secure-boot" || facts.failure().check == "event-data");
+    return;
+  }
+  require(attestation::check_separators(log, bank, pcr7).ok());
+  for (const auto& a : facts->authorities)
+    require(a.event < log.events.size() && log.events[a.event].pcr == attestation::secure_boot_pcr);
+  const secure_boot_demand enabled;
+  require(facts->enabled || !attestation::check_secure_boot(enabled, *facts));
 }
 
 } // namespace
@@ -53,6 +73,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::array<hash_alg, 1> one{bank};
     const auto values = replay(*log, one);
     require(!values || values->banks.size() == 1);
+    if (log->bank_index(bank))
+      secure_boot(*log, bank);
   }
   return 0;
 }

@@ -169,11 +169,15 @@ class ForeignHost:
         assert answer.status == 200, answer.body
         return answer.json()
 
-    def attest(self, challenge_from, token_from):
+    def granted(self, challenge_from, token_from, **more):
+        """The answer to fresh evidence with these members beside it."""
         answer = self.post(token_from, "/attestation/v1/tokens",
-                           self.evidence(self.challenge(challenge_from)))
+                           {**self.evidence(self.challenge(challenge_from)), **more})
         assert answer.status == 200, answer.body
-        return answer.json()["token"]
+        return answer.json()
+
+    def attest(self, challenge_from, token_from):
+        return self.granted(challenge_from, token_from)["token"]
 
     def ask_key(self, node, path, body, token, certificate=None):
         """A call to the Key Provider Service, over TLS with the transport key."""

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 
+import jsonschema
 import jwt
 from authlib.jose import JsonWebKey, JsonWebToken
 
@@ -107,7 +108,10 @@ class WholePath(unittest.TestCase):
         page = pathlib.Path(__file__).parents[2] / "docs" / "attestation-by-hand.md"
         blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
         self.assertGreater(len(blocks), 5)
+        self.addCleanup(self.stack.custos, "host", "forget", self.foreign.name)
         for kind in ("rsa", "ecc"):
+            # Each makes another attestation key, and a host is bound to one.
+            self.stack.custos("host", "forget", self.foreign.name)
             folder = self.folder / f"by-hand-{kind}"
             folder.mkdir()
             done = subprocess.run(
@@ -147,6 +151,121 @@ class WholePath(unittest.TestCase):
         with self.assertRaises(jwt.InvalidSignatureError):
             jwt.decode(changed, jwt.PyJWK(jwk).key, algorithms=["ES256"], audience=audience)
         self.problem(self.foreign.ask_key(self.urls[0], GENERATE, {}, changed), 401)
+
+    # ---- tokens and their keys ----------------------------------------------------------------
+
+    def verified(self, token, audience="custos-keys"):
+        """The claims, as two foreign libraries find them good that know the issuer's URL alone."""
+        issuer = self.urls[0]
+        found = curl(issuer + "/.well-known/openid-configuration", "--cacert", self.ca).json()
+        self.assertEqual(found["issuer"], issuer)
+        keys = curl(found["jwks_uri"], "--cacert", self.ca).json()
+        algorithms = found["id_token_signing_alg_values_supported"]
+        self.assertEqual(set(algorithms), {k["alg"] for k in keys["keys"]})
+        header = jwt.get_unverified_header(token)
+        self.assertEqual(header["typ"], "custos-attestation+jwt")
+        jwk = next(k for k in keys["keys"] if k["kid"] == header["kid"])
+        claims = jwt.decode(token, jwt.PyJWK(jwk).key, algorithms=algorithms, audience=audience,
+                            issuer=issuer)
+        again = JsonWebToken(algorithms).decode(token, JsonWebKey.import_key_set(keys))
+        again.validate()
+        self.assertEqual(dict(again), claims)
+        return claims
+
+    def opens(self, token):
+        """Every node's gate takes the token."""
+        return all(self.foreign.ask_key(u, GENERATE, {}, token).status == 200 for u in self.urls)
+
+    def test_signing_keys_rotate_and_older_tokens_live_on(self):
+        s = self.stack
+        tokens, kids = [self.token], []
+        try:
+            for algorithm in ("ES384", "PS256", "RS256", "ES256"):
+                kids.append(s.custos_json("token", "rotate", "--algorithm", algorithm,
+                                          "--signs-in-seconds", "0"))
+                token = self.foreign.attest(self.urls[1], self.urls[2])
+                header = jwt.get_unverified_header(token)
+                self.assertEqual((header["alg"], header["kid"]), (algorithm, kids[-1]))
+                tokens.append(token)
+                for one in tokens:
+                    self.verified(one)
+                    self.assertTrue(self.opens(one), jwt.get_unverified_header(one))
+            file = self.folder / "rotated.jwt"
+            file.write_text(tokens[2])
+            verify = ("token", "verify", file, "--issuer", self.urls[0], "--audience")
+            self.assertEqual(s.custos_json(*verify, "custos-keys")["verdict"], "accepted")
+            self.assertEqual(s.custos(*verify, "custos-reporting", check=False).returncode, 1)
+
+            ahead = s.custos_json("token", "rotate", "--signs-in-seconds", "3600")
+            kids.append(ahead)
+            published = curl(self.urls[1] + "/.well-known/jwks.json", "--cacert", self.ca).json()
+            self.assertIn(ahead, {k["kid"] for k in published["keys"]})
+            token = self.foreign.attest(self.urls[0], self.urls[1])
+            self.assertEqual(jwt.get_unverified_header(token)["kid"], kids[3], "not yet its time")
+            states = {k["kid"]: k["state"] for k in s.custos_json("token", "keys")}
+            self.assertEqual(states, {**{k: "signs" for k in kids[:4]}, ahead: "published"})
+
+            s.custos("token", "forget", kids[1])
+            for url in self.urls:
+                self.problem(self.foreign.ask_key(url, GENERATE, {}, tokens[2]), 401)
+            with self.assertRaises(StopIteration):
+                self.verified(tokens[2])
+            self.assertEqual(s.custos(*verify, "custos-keys", check=False).returncode, 1)
+            self.assertTrue(self.opens(tokens[1]) and self.opens(tokens[3]))
+            kids.pop(1)
+        finally:
+            for kid in kids:
+                s.custos("token", "forget", kid)
+        self.assertTrue(self.opens(self.token), "the key made with the cluster is there for ever")
+        self.assertEqual(jwt.get_unverified_header(self.foreign.attest(*self.urls[:2]))["alg"],
+                         "ES256")
+
+    def test_a_token_for_reporting_opens_nothing(self):
+        granted = self.foreign.granted(self.urls[0], self.urls[1], reporting=True)
+        claims = self.verified(granted["reporting_token"], "custos-reporting")
+        self.assertEqual(claims["submods"]["host"]["ear.status"], "affirming")
+        for url in self.urls:
+            self.problem(self.foreign.ask_key(url, GENERATE, {}, granted["reporting_token"]), 401)
+        self.assertTrue(self.opens(granted["token"]))
+
+    def test_tokens_are_what_their_schema_says_in_every_spelling(self):
+        def closed(schema):
+            """The schema, which allows members of later versions, without that."""
+            if isinstance(schema, list):
+                return [closed(s) for s in schema]
+            if not isinstance(schema, dict):
+                return schema
+            more = {"additionalProperties": False} if isinstance(schema.get("type"), str) and \
+                "properties" in schema else {}
+            return {**{k: closed(v) for k, v in schema.items()}, **more}
+
+        docs = pathlib.Path(__file__).parents[2] / "docs"
+        schema = json.loads((docs / "token.schema.json").read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = jsonschema.Draft202012Validator(closed(schema))
+        settings = "/config/v1/settings/settings"
+        before = self.as_admin(self.urls[0], settings)
+        document = before.json()["object"] if before.status == 200 else {}
+        try:
+            for spelling in ("dotted", "underscored", "both"):
+                for url in self.urls:
+                    put = self.as_admin(url, settings, "PUT",
+                                        json.dumps({**document, "ear_claims": spelling}))
+                    self.assertEqual(put.status, 200, put.body)
+                granted = self.foreign.granted(self.urls[0], self.urls[1], reporting=True)
+                for member, audience in (("token", "custos-keys"),
+                                         ("reporting_token", "custos-reporting")):
+                    claims = self.verified(granted[member], audience)
+                    validator.validate(claims)
+                    self.assertEqual("ear.verifier-id" in claims, spelling != "underscored")
+                    self.assertEqual("ear_verifier_id" in claims, spelling != "dotted")
+                    claims["submods"]["host"]["custos"]["surprise"] = 1
+                    with self.assertRaises(jsonschema.ValidationError):
+                        validator.validate(claims)
+                self.assertTrue(self.opens(granted["token"]), spelling)
+        finally:
+            for url in self.urls:
+                self.as_admin(url, settings, "PUT", json.dumps(document))
 
     def test_the_gate_wants_token_and_its_key(self):
         bare = curl(self.urls[0] + GENERATE, "--cacert", self.ca, method="POST", body="{}")

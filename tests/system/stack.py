@@ -257,7 +257,8 @@ class Stack:
     def init_cluster(self, name):
         n = self._new_node(name)
         self.custos("cluster", "init", "--data-dir", n["dir"], "--name", "demo", "--node-name", name,
-                    "--addresses", "127.0.0.1,localhost", "--admin-dir", self.admin)
+                    "--issuer", n["url"], "--addresses", "127.0.0.1,localhost",
+                    "--admin-dir", self.admin)
         self.start_node(name)
 
     def join(self, name, through):

@@ -18,6 +18,9 @@ constexpr std::array<std::uint8_t, 16> global_variable{
     0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
 constexpr std::array<std::uint8_t, 16> image_security{
     0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3, 0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f};
+/// Owner of all signatures.
+constexpr eventlog::efi_guid fleet{0xF1, 0xEE, 0x7, 0, 0, 0, 0, 0x40, 0x80, 0, 0, 0, 0, 0, 0, 1};
+constexpr std::string_view shim_signer = "certificate of the signer of shim";
 
 class boot {
 public:
@@ -64,6 +67,12 @@ bytes image_load(std::uint64_t image_bytes) {
   return out;
 }
 
+/// A signature list of one certificate, for which a text stands.
+bytes signers(std::string_view certificate) {
+  return eventlog::make_signature_list(eventlog::signature_kind::x509, fleet,
+                                       std::vector<bytes>{to_bytes(certificate)});
+}
+
 void firmware(boot& b) {
   const bytes version{'1', 0, '.', 0, '0', 0, 0, 0}; // UCS-2
   b.hashed(0, type::s_crtm_version, version);
@@ -75,10 +84,12 @@ void firmware(boot& b) {
   b.text(3, type::platform_config_flags, "option rom configuration");
   b.text(6, type::compact_hash, "platform maker");
   b.variable(7, global_variable, "SecureBoot", bytes{1});
-  b.variable(7, global_variable, "PK", as_bytes("platform key of the fleet"));
-  b.variable(7, global_variable, "KEK", as_bytes("key exchange key of the fleet"));
-  b.variable(7, image_security, "db", as_bytes("allowed signers"));
-  b.variable(7, image_security, "dbx", as_bytes("revoked images"));
+  b.variable(7, global_variable, "PK", signers("platform key of the fleet"));
+  b.variable(7, global_variable, "KEK", signers("key exchange key of the fleet"));
+  b.variable(7, image_security, "db", signers(shim_signer));
+  b.variable(7, image_security, "dbx",
+             eventlog::make_signature_list(eventlog::signature_kind::sha256, fleet,
+                                           std::vector<bytes>{bytes(32, 0x0B), bytes(32, 0x5D)}));
   b.text(4, type::efi_action, "Calling EFI Application from Boot Option");
   for (std::uint32_t pcr = 0; pcr < 8; ++pcr)
     b.hashed(pcr, type::separator, bytes(4, 0));
@@ -87,7 +98,8 @@ void firmware(boot& b) {
 void boot_loader(boot& b, const std::string& kernel) {
   b.described(4, type::efi_boot_services_application, image_load(957000), as_bytes("shim 15.8"));
   b.hashed(7, type::efi_variable_authority,
-           eventlog::make_uefi_variable(image_security, "db", as_bytes("signer of shim")));
+           eventlog::make_uefi_variable(image_security, "db",
+                                        eventlog::make_signature(fleet, as_bytes(shim_signer))));
   b.text(14, type::ipl, "MokList");
   b.described(4, type::efi_boot_services_application, image_load(2680000), as_bytes("grub 2.12"));
   b.described(4, type::efi_boot_services_application,

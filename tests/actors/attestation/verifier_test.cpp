@@ -21,6 +21,7 @@ protected:
 
   VerifierActor() {
     s.freeze();
+    s.bind();
     cell->publish(s.config);
   }
   std::vector<verifier_api> spawn(std::size_t n) {
@@ -57,7 +58,7 @@ TEST_F(VerifierActor, FromChallengeToToken) {
   ASSERT_TRUE(granted) << granted.failure().message;
   EXPECT_EQ(granted->image, "good");
   EXPECT_EQ(granted->expires, now + 30 + s.config->settings.token_life_s);
-  const std::vector<jose::trusted_key> keys{{s.keys->token_kid, s.keys->token_key, "ES256"}};
+  const auto keys = trusted_keys(*s.keys, s.config);
   const auto claims = read_token(granted->token, {keys, s.keys->issuer}, *clock);
   ASSERT_TRUE(claims) << claims.failure().message;
   EXPECT_EQ(claims->host, host);

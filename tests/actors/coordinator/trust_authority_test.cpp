@@ -2,6 +2,8 @@
 // node, whatever becomes of it at one of them.
 
 #include "tests/actors/coordinator/fixture.hpp"
+#include "tests/unit/adapters/crypto/crl_maker.hpp"
+#include "tests/unit/adapters/tpm/ek_certificate_maker.hpp"
 
 #include <set>
 
@@ -18,6 +20,9 @@ const std::string cas = cluster + "/attestation/tpm2/ca-certificates";
 const std::string keys = cluster + "/attestation/tpm2/endorsement-keys";
 const std::string images = cluster + "/attestation/os/linux/base-images";
 const std::string settings = cluster + "/attestation/tpm2/settings";
+const std::string ours = "/custos/v1/trust-authority-clusters/ta/attestation";
+const std::string denials = ours + "/denials";
+const std::string crls_of_vendor = ours + "/ca-certificates/vendor/crls";
 
 const std::string ca_spec = R"({"name":"vendor","cert_chain":{"cert_chain":["PEM"]}})";
 const std::string ca_document = R"({"certificates":["PEM"]})";
@@ -42,6 +47,7 @@ TEST_F(trust_authority_test, is_closed_to_strangers) {
     for (const auto& [from, to] : {std::pair<std::string, std::string>{"{cluster}", "ta"},
                                    {"{name}", "x"},
                                    {"{provider}", "x"},
+                                   {"{host}", "h"},
                                    {"{member}", "n1"},
                                    {"{service}", "s"},
                                    {"{task}", "t"}})
@@ -222,6 +228,125 @@ TEST_F(trust_authority_test, makes_the_nodes_documents_of_the_other_families) {
   EXPECT_EQ(send("POST", images, R"({"name":"rack","version":"12","pcrs":[]})").status, 201U);
   EXPECT_EQ(bj::parse(at("n2").objects["base-images/rack"]),
             bj::parse(R"({"version":"12","pcrs":[]})"));
+}
+
+// ---- ours beside the contract -------------------------------------------------------------------
+
+TEST_F(trust_authority_test, takes_profile_and_crls_of_a_ca) {
+  const auto a = send("POST", cas,
+                      R"({"name":"v","cert_chain":{"cert_chain":["PEM"]},)"
+                      R"("custos_profile":"relaxed","custos_crls":["A","B"]})");
+  EXPECT_EQ(a.status, 201U) << a.body;
+  EXPECT_EQ(bj::parse(at("n2").objects["tpm-cas/v"]),
+            bj::parse(R"({"certificates":["PEM"],"profile":"relaxed","crls":["A","B"]})"));
+  const auto one = object_of(send("GET", cas + "/v"));
+  EXPECT_EQ(one.at("custos_profile").as_string(), "relaxed");
+  EXPECT_EQ(one.at("custos_crls"), bj::parse(R"(["A","B"])"));
+  EXPECT_EQ(one.at("cert_chain"), bj::parse(R"({"cert_chain":["PEM"]})"));
+  // What is the default is not told.
+  EXPECT_EQ(send("POST", cas, ca_spec).status, 201U);
+  EXPECT_FALSE(object_of(send("GET", cas + "/vendor")).contains("custos_crls"));
+  for (const auto& [body, field] : std::vector<std::pair<std::string, std::string>>{
+           {R"("custos_profile":7)", "/custos_profile"},
+           {R"("custos_crls":"A")", "/custos_crls"},
+           {R"("custos_crls":[7])", "/custos_crls/0"}})
+    expect_error(
+        send("POST", cas, R"({"name":"w","cert_chain":{"cert_chain":["PEM"]},)" + body + "}"), 400,
+        "INVALID_ARGUMENT", field, body);
+}
+
+TEST_F(trust_authority_test, denies_and_allows) {
+  const auto spec = R"({"model":"old","reason":"why"})";
+  EXPECT_EQ(send("PUT", denials + "/d1", spec).status, 204U);
+  for (const auto& id : nodes())
+    EXPECT_EQ(bj::parse(at(id).objects["denials/d1"]), bj::parse(spec)) << id;
+  EXPECT_EQ(audit.back().action, "custos.attestation:Denials.put");
+  const auto list = value_of(send("GET", denials, "", {}, certificates().auditor));
+  ASSERT_EQ(list.as_array().size(), 1U);
+  EXPECT_EQ(list.at(0).at("name"), "d1");
+  EXPECT_EQ(list.at(0).at("model"), "old");
+  EXPECT_EQ(list.at(0).at("health"), "OK");
+  at("n2").objects["denials/d1"] = R"({"model":"other"})";
+  EXPECT_EQ(object_of(send("GET", denials + "/d1")).at("health"), "WARNING");
+  EXPECT_EQ(send("PUT", denials + "/d1", R"({"model":"new"})").status, 204U);
+  EXPECT_EQ(object_of(send("GET", denials + "/d1")).at("model"), "new");
+  EXPECT_EQ(send("DELETE", denials + "/d1").status, 204U);
+  EXPECT_TRUE(at("n1").objects.empty());
+  expect_error(send("GET", denials + "/d1"), 404, "NOT_FOUND", "name");
+  EXPECT_EQ(send("DELETE", denials + "/d1").status, 404U);
+}
+
+TEST_F(trust_authority_test, says_what_is_wrong_with_a_denial) {
+  expect_error(send("PUT", denials + "/d", "[]"), 400, "INVALID_ARGUMENT", "");
+  expect_error(send("PUT", denials + "/d", "{"), 400, "INVALID_ARGUMENT", "");
+  expect_error(send("PUT", denials + "/..", "{}"), 400, "INVALID_ARGUMENT", "name");
+  expect_error(send("PUT", denials + "/d", "{\"reason\":\"" + std::string(20000, 'a') + "\"}"), 400,
+               "INVALID_ARGUMENT", "");
+  expect_nothing_written();
+  const auto no = field_error(errc::invalid_argument, "/serial", "expected hex");
+  for (const auto& id : nodes())
+    at(id).instead["PUT /config/v1/denials/d"] = http::problem(no);
+  expect_error(send("PUT", denials + "/d", R"({"serial":"x"})"), 400, "INVALID_ARGUMENT",
+               "/serial");
+}
+
+TEST_F(trust_authority_test, adds_crls_in_the_place_of_earlier_ones) {
+  const tpm::test::vendor maker, other;
+  const auto crl = [](const tpm::test::vendor& v, crypto::unix_seconds time,
+                      const std::string& scope = {}) {
+    crypto::test::crl_of what{.last_update = time};
+    if (!scope.empty()) {
+      what.extensions = "issuingDistributionPoint=critical,@scope";
+      what.sections = "[scope]\n" + scope + "\n";
+    }
+    return crypto::test::make_crl(v.root, v.root_key, what).pem();
+  };
+  const auto body = [](const std::vector<std::string>& pems) {
+    bj::array list(pems.begin(), pems.end());
+    return bj::serialize(bj::object{{"crls", std::move(list)}});
+  };
+  const auto path = crls_of_vendor;
+  expect_error(send("POST", path, body({crl(maker, 1)})), 404, "NOT_FOUND", "");
+  for (const auto& id : nodes())
+    at(id).objects["tpm-cas/vendor"] = ca_document;
+  const auto stored = [&] {
+    std::vector<std::string> out;
+    const auto object = bj::parse(at("n3").objects["tpm-cas/vendor"]);
+    EXPECT_EQ(object.at("certificates"), bj::parse(R"(["PEM"])"));
+    for (const auto& one : object.at("crls").as_array())
+      out.emplace_back(one.as_string());
+    return out;
+  };
+  const auto first = crl(maker, 100), users = crl(maker, 100, "onlyuser=TRUE");
+  EXPECT_EQ(send("POST", path, body({first})).status, 204U);
+  EXPECT_THAT(stored(), ElementsAre(first));
+  EXPECT_EQ(send("POST", path, body({users})).status, 204U);
+  EXPECT_THAT(stored(), ElementsAre(first, users)) << "of another scope";
+  const auto second = crl(maker, 200);
+  EXPECT_EQ(send("POST", path, body({second})).status, 204U);
+  EXPECT_THAT(stored(), ElementsAre(second, users));
+  expect_error(send("POST", path, body({users, first})), 400, "INVALID_ARGUMENT", "/crls/1");
+  EXPECT_THAT(stored(), ElementsAre(second, users));
+  for (const auto& [bad, field] :
+       std::vector<std::pair<std::string, std::string>>{{"{}", "/crls"},
+                                                        {R"({"crls":[]})", "/crls"},
+                                                        {R"({"crls":["PEM"]})", "/crls/0"},
+                                                        {R"({"crls":[7]})", "/crls/0"},
+                                                        {R"({"crls":[],"x":1})", "/x"}})
+    expect_error(send("POST", path, bad), 400, "INVALID_ARGUMENT", field, bad);
+}
+
+TEST_F(trust_authority_test, passes_new_settings_through) {
+  const auto change = R"({"require_crls":true,"ek_certificate_dates":"ek_may_expire",)"
+                      R"("audit_only":["clock"]})";
+  EXPECT_EQ(send("PATCH", settings, change).status, 204U);
+  EXPECT_EQ(bj::parse(at("n1").objects["settings/settings"]), bj::parse(change));
+  EXPECT_EQ(object_of(send("GET", settings)).at("audit_only"), bj::parse(R"(["clock"])"));
+  const auto no = field_error(errc::invalid_argument, "/ek_certificate_dates", "expected one of");
+  for (const auto& id : nodes())
+    at(id).instead["PUT /config/v1/settings/settings"] = http::problem(no);
+  expect_error(send("PATCH", settings, R"({"ek_certificate_dates":"never"})"), 400,
+               "INVALID_ARGUMENT", "/ek_certificate_dates");
 }
 
 // ---- reading ------------------------------------------------------------------------------------

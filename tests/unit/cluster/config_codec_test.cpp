@@ -269,6 +269,80 @@ TEST(config_codec, base_image_refusals) {
        {with(exact, "\"" + digest + "\"", "5"), "/pcrs/0/values/0"}});
 }
 
+TEST(config_codec, base_image_demands) {
+  const auto signer = json_text(test::self_signed("signer", false).key.public_pem());
+  const std::string document =
+      R"({"audit_only":true,"bank":"sha256","ima":{"buffers":[{"digests":[")" + digest +
+      R"("],"path":"kexec-cmdline"}],"files":[{"digests":[")" + digest + R"(",")" + digest384 +
+      R"("],"path":"/usr/bin/true"}],"ignored":["/var"],"signers":[)" + signer +
+      R"(]},"pcrs":[{"events":[],"form":"set","pcr":4}],"secure_boot":{"authorities":[")" + digest +
+      R"("],"enabled":true,"revoked":[")" + digest + R"("]},"version":"1"})";
+  const auto image = read<base_image>(object_kind::base_image, document);
+  EXPECT_TRUE(image.audit_only);
+  ASSERT_TRUE(image.secure_boot);
+  EXPECT_TRUE(image.secure_boot->enabled);
+  EXPECT_EQ(image.secure_boot->authorities, std::vector<bytes>{bytes(32, 0xAA)});
+  EXPECT_EQ(image.secure_boot->revoked, std::vector<bytes>{bytes(32, 0xAA)});
+  ASSERT_TRUE(image.ima);
+  ASSERT_EQ(image.ima->files.size(), 1U);
+  EXPECT_EQ(image.ima->files[0].path, "/usr/bin/true");
+  EXPECT_EQ(image.ima->files[0].digests, (std::vector<bytes>{bytes(32, 0xAA), bytes(48, 0xBB)}));
+  EXPECT_EQ(image.ima->buffers[0].path, "kexec-cmdline");
+  EXPECT_EQ(image.ima->ignored, std::vector<std::string>{"/var"});
+  EXPECT_EQ(image.ima->signers.size(), 1U);
+  EXPECT_EQ(rewritten(object_kind::base_image, document), document);
+
+  // Every member that fields_of() lists is in there, by its pointer.
+  for (const auto& f : fields_of(object_kind::base_image))
+    if (f.path.starts_with("/ima/") || f.path.starts_with("/secure_boot/")) {
+      EXPECT_NE(document.find("\"" + std::string(f.path.substr(f.path.rfind('/') + 1)) + "\""),
+                std::string::npos)
+          << f.path;
+    }
+
+  // What demands nothing is left out, so that documents of before stay as they were.
+  const std::string plain =
+      R"({"bank":"sha256","pcrs":[{"events":[],"form":"set","pcr":4}],"version":"1"})";
+  EXPECT_EQ(rewritten(object_kind::base_image, with(plain, "{", R"({"audit_only":false,)")), plain);
+  const auto off = with(plain, "\"version\"", R"("secure_boot":{"enabled":false},"version")");
+  EXPECT_EQ(rewritten(object_kind::base_image, off), off);
+  const auto empty = with(plain, "\"pcrs\"", R"("ima":{},"pcrs")");
+  EXPECT_EQ(rewritten(object_kind::base_image, empty), empty);
+}
+
+TEST(config_codec, base_image_demand_refusals) {
+  const auto demands = [](const std::string& members) {
+    return R"({"version":"1","pcrs":[{"pcr":4,"form":"set","events":[]}],)" + members + "}";
+  };
+  ASSERT_TRUE(read_object(object_kind::base_image, "x", demands(R"("audit_only":true)")).ok());
+  const std::string file = R"("ima":{"files":[{"path":"/a","digests":["DIGEST"]}]})";
+  const auto hash = with(file, "DIGEST", digest);
+  ASSERT_TRUE(read_object(object_kind::base_image, "x", demands(hash)).ok());
+  expect_refused(
+      object_kind::base_image,
+      {{demands(R"("audit_only":1)"), "/audit_only"},
+       {demands(R"("secure_boot":true)"), "/secure_boot"},
+       {demands(R"("secure_boot":{})"), "/secure_boot/enabled"},
+       {demands(R"("secure_boot":{"enabled":"yes"})"), "/secure_boot/enabled"},
+       {demands(R"("secure_boot":{"enabled":true,"x":1})"), "/secure_boot/x"},
+       {demands(R"("secure_boot":{"enabled":true,"authorities":["aa"]})"),
+        "/secure_boot/authorities/0"},
+       {demands(R"("secure_boot":{"enabled":true,"revoked":[7]})"), "/secure_boot/revoked/0"},
+       {demands(R"("secure_boot":{"enabled":false,"authorities":[")" + digest + "\"]}"),
+        "/secure_boot/authorities"},
+       {demands(R"("ima":[])"), "/ima"},
+       {demands(R"("ima":{"x":[]})"), "/ima/x"},
+       {demands(with(hash, "\"/a\"", "\"\"")), "/ima/files/0/path"},
+       {demands(with(hash, R"("path":"/a",)", "")), "/ima/files/0/path"},
+       {demands(with(hash, digest, "zz")), "/ima/files/0/digests/0"},
+       {demands(with(hash, digest, "aabb")), "/ima/files/0/digests/0"},
+       {demands(with(hash, "\"" + digest + "\"", "")), "/ima/files/0/digests"},
+       {demands(with(hash, "}]", R"(,"x":1}])")), "/ima/files/0/x"},
+       {demands(R"("ima":{"signers":["x"]})"), "/ima/signers/0"},
+       {demands(R"("ima":{"ignored":["var"]})"), "/ima/ignored/0"},
+       {demands(R"("ima":{"ignored":["/"]})"), "/ima/ignored/0"}});
+}
+
 namespace {
 
 std::string full_provider(const test::made& client, const test::made& server) {
@@ -398,9 +472,10 @@ TEST(config_codec, describes_its_fields) {
         out.emplace(f.path.substr(1));
     return out;
   };
-  for (const auto kind : {object_kind::tpm_ca, object_kind::endorsement_key,
-                          object_kind::base_image, object_kind::settings, object_kind::key_provider,
-                          object_kind::principal, object_kind::host}) {
+  for (const auto kind :
+       {object_kind::tpm_ca, object_kind::endorsement_key, object_kind::base_image,
+        object_kind::settings, object_kind::key_provider, object_kind::principal, object_kind::host,
+        object_kind::token_key, object_kind::denial}) {
     EXPECT_FALSE(described(kind).empty()) << to_string(kind);
     // An unknown member is refused by name, a described one is asked for.
     for (const auto& member : described(kind)) {

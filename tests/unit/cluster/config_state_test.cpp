@@ -242,9 +242,24 @@ TEST_F(config_state_test, the_last_administrator_stays) {
 }
 
 TEST_F(config_state_test, hosts_have_a_limit_of_their_own) {
+  // Every TPM is one host only.
+  const auto ek_of = [](std::size_t i) {
+    return crypto::hex(crypto::sha256(as_bytes(std::to_string(i))));
+  };
   for (std::size_t i = 0; i < objects_per_kind_max; ++i)
-    state.commit(*state.plan(put_host("h" + std::to_string(i), ek_a, false)));
-  EXPECT_TRUE(apply(put_host("one-more", ek_a, false)).changed);
+    state.commit(*state.plan(put_host("h" + std::to_string(i), ek_of(i), false)));
+  EXPECT_TRUE(apply(put_host("one-more", ek_of(objects_per_kind_max), false)).changed);
+}
+
+TEST_F(config_state_test, an_endorsement_key_is_bound_to_one_host) {
+  apply(put_host("h", ek_a, false));
+  EXPECT_EQ(refused(put_host("other", ek_a, false)), errc::forbidden);
+  config_command erase;
+  erase.action = config_action::erase;
+  erase.kind = object_kind::host;
+  erase.name = "h";
+  apply(erase);
+  EXPECT_TRUE(apply(put_host("other", ek_a, false)).changed);
 }
 
 TEST_F(config_state_test, refuses_one_object_too_many) {

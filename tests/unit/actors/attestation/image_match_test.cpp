@@ -63,23 +63,23 @@ protected:
 };
 
 TEST_F(Matching, OrderedEvents) {
-  boot(4, {"a", "b", "c"});
-  policy(4, pcr_form::ordered, {"a", "b", "c"});
+  boot(9, {"a", "b", "c"});
+  policy(9, pcr_form::ordered, {"a", "b", "c"});
   matches();
 }
 
 TEST_F(Matching, OrderedEventsInAnotherOrder) {
-  boot(4, {"a", "c", "b"});
-  policy(4, pcr_form::ordered, {"a", "b", "c"});
+  boot(9, {"a", "c", "b"});
+  policy(9, pcr_form::ordered, {"a", "b", "c"});
   const auto m = differs("base-image");
-  EXPECT_EQ(m.why.pcr, 4U);
+  EXPECT_EQ(m.why.pcr, 9U);
   EXPECT_EQ(m.why.event, 2U); // the header is event 0
   EXPECT_EQ(m.matched_events, 1U);
 }
 
 TEST_F(Matching, OrderedEventsMoreOrLess) {
-  boot(4, {"a", "b"});
-  auto& p = policy(4, pcr_form::ordered, {"a", "b", "c"});
+  boot(9, {"a", "b"});
+  auto& p = policy(9, pcr_form::ordered, {"a", "b", "c"});
   EXPECT_FALSE(differs("base-image").why.event);
   p.events.resize(1);
   EXPECT_EQ(differs("base-image").why.event, 2U);
@@ -88,24 +88,24 @@ TEST_F(Matching, OrderedEventsMoreOrLess) {
 }
 
 TEST_F(Matching, ASetInAnyOrderAndNumber) {
-  boot(4, {"b", "a", "b"});
-  auto& p = policy(4, pcr_form::set, {"a", "b", "c"});
+  boot(9, {"b", "a", "b"});
+  auto& p = policy(9, pcr_form::set, {"a", "b", "c"});
   matches();
   p.events.erase(p.events.begin());
   EXPECT_EQ(differs("base-image").why.event, 2U);
 }
 
 TEST_F(Matching, AnEmptySetAcceptsNoEvent) {
-  boot(4, {"a"});
-  policy(4, pcr_form::set);
+  boot(9, {"a"});
+  policy(9, pcr_form::set);
   differs("base-image");
 }
 
 TEST_F(Matching, AnEventOfAnotherTypeIsAnother) {
-  boot(4, {"a"});
+  boot(9, {"a"});
   for (const auto form : {pcr_form::ordered, pcr_form::set}) {
     image.pcrs.clear();
-    auto& p = policy(4, form, {"a"});
+    auto& p = policy(9, form, {"a"});
     matches();
     p.events.front().type = et::separator;
     differs("base-image");
@@ -113,8 +113,8 @@ TEST_F(Matching, AnEventOfAnotherTypeIsAnother) {
 }
 
 TEST_F(Matching, ADigestOfAnotherLengthIsAnother) {
-  boot(4, {"a"});
-  auto& p = policy(4, pcr_form::set, {"a"});
+  boot(9, {"a"});
+  auto& p = policy(9, pcr_form::set, {"a"});
   p.events.front().digest.push_back(0);
   differs("base-image");
   p.events.front().digest.resize(31);
@@ -124,17 +124,17 @@ TEST_F(Matching, ADigestOfAnotherLengthIsAnother) {
 }
 
 TEST_F(Matching, ExactValues) {
-  boot(4, {"a"});
-  auto& p = policy(4, pcr_form::exact);
-  EXPECT_EQ(differs("base-image").why.pcr, 4U);
-  p.values = {bytes(32, 1), values.at(4).value};
+  boot(9, {"a"});
+  auto& p = policy(9, pcr_form::exact);
+  EXPECT_EQ(differs("base-image").why.pcr, 9U);
+  p.values = {bytes(32, 1), values.at(9).value};
   matches();
-  p.values = {bytes(32, 1), bytes(), to_bytes(byte_view(values.at(4).value).first(31))};
+  p.values = {bytes(32, 1), bytes(), to_bytes(byte_view(values.at(9).value).first(31))};
   differs("base-image");
 }
 
 TEST_F(Matching, ExactValuesNeedNoEvents) {
-  boot(4, {"a"});
+  boot(9, {"a"});
   values.at(11).value.assign(32, 7); // extended by what writes no log
   auto& p = policy(11, pcr_form::exact);
   p.values = {bytes(32, 7)};
@@ -145,51 +145,51 @@ TEST_F(Matching, ExactValuesNeedNoEvents) {
 
 // Where there are events, they must lead to the value even if only the value is judged.
 TEST_F(Matching, ExactValuesDoNotExcuseTheLog) {
-  boot(4, {"a"});
-  values.at(4).value.assign(32, 7);
-  policy(4, pcr_form::exact).values = {bytes(32, 7)};
+  boot(9, {"a"});
+  values.at(9).value.assign(32, 7);
+  policy(9, pcr_form::exact).values = {bytes(32, 7)};
   differs("event-log-replay");
 }
 
 TEST_F(Matching, IgnoredIsReplayedAndNotJudged) {
-  boot(1, {"varies", "by", "machine"});
-  policy(1, pcr_form::ignored);
+  boot(13, {"varies", "by", "machine"});
+  policy(13, pcr_form::ignored);
   matches();
-  values.at(1).value.back() ^= 1;
-  EXPECT_EQ(differs("event-log-replay").why.pcr, 1U);
+  values.at(13).value.back() ^= 1;
+  EXPECT_EQ(differs("event-log-replay").why.pcr, 13U);
 }
 
 TEST_F(Matching, OtherPcrsAreNobodysBusiness) {
-  boot(4, {"a"});
+  boot(9, {"a"});
   boot(8, {"x"});
   values.at(8).value.back() ^= 1;
-  policy(4, pcr_form::ordered, {"a"});
+  policy(9, pcr_form::ordered, {"a"});
   matches();
 }
 
 TEST_F(Matching, DataOfAPcrThatTheImageUses) {
-  boot(4, {"a"});
-  log.add_measured(4, et::efi_action, as_bytes("said"), as_bytes("measured"));
+  boot(9, {"a"});
+  log.add_measured(9, et::efi_action, as_bytes("said"), as_bytes("measured"));
   values = values_of(log.log(), {hash_alg::sha256});
-  policy(4, pcr_form::ignored);
+  policy(9, pcr_form::ignored);
   const auto m = differs("event-data");
-  EXPECT_EQ(m.why.pcr, 4U);
+  EXPECT_EQ(m.why.pcr, 9U);
   EXPECT_EQ(m.why.event, 2U);
-  image.pcrs.front().pcr = 5;
+  image.pcrs.front().pcr = 12;
   matches();
 }
 
 TEST_F(Matching, CountsHowFarItGot) {
-  boot(4, {"a", "b", "c"});
+  boot(9, {"a", "b", "c"});
   boot(8, {"x", "y"});
-  policy(4, pcr_form::ordered, {"a", "z"});
+  policy(9, pcr_form::ordered, {"a", "z"});
   policy(8, pcr_form::ordered, {"x", "y"});
   EXPECT_EQ(differs("base-image").matched_events, 3U);
 }
 
 TEST_F(Matching, ALogWithoutTheBank) {
-  boot(4, {"a"});
-  policy(4, pcr_form::ordered, {"a"});
+  boot(9, {"a"});
+  policy(9, pcr_form::ordered, {"a"});
   const auto parsed = must(eventlog::parse(log.log()));
   quoted_bank quoted;
   quoted.alg = hash_alg::sha384;
@@ -199,11 +199,61 @@ TEST_F(Matching, ALogWithoutTheBank) {
 }
 
 TEST_F(Matching, NamesAndHintsCannotSteerATerminal) {
-  boot(4, {"\x1B[2J\nforged log line"});
-  policy(4, pcr_form::ordered, {"a"});
+  boot(9, {"\x1B[2J\nforged log line"});
+  policy(9, pcr_form::ordered, {"a"});
   const auto message = differs("base-image").why.message;
   EXPECT_EQ(message.find('\x1B'), std::string::npos);
   EXPECT_EQ(message.find('\n'), std::string::npos);
+}
+
+// ---- separators ---------------------------------------------------------------------------------
+
+class MatchingFirmware : public Matching {
+protected:
+  void end(const bytes& value = bytes(4, 0)) {
+    log.add_hashed(4, et::separator, value);
+    values = values_of(log.log(), {hash_alg::sha256});
+  }
+};
+
+TEST_F(MatchingFirmware, WhateverFormTheFirmwareEndsThePcr) {
+  boot(4, {"a"});
+  for (const auto form : {pcr_form::ordered, pcr_form::set, pcr_form::ignored, pcr_form::exact}) {
+    image.pcrs.clear();
+    policy(4, form, {"a"}).values = {values.at(4).value};
+    const auto m = differs("separator");
+    EXPECT_EQ(m.why.pcr, 4U);
+    EXPECT_FALSE(m.why.event);
+  }
+}
+
+TEST_F(MatchingFirmware, OnceAndWithSuccess) {
+  boot(4, {"a"});
+  end();
+  policy(4, pcr_form::ignored);
+  matches();
+  end();
+  EXPECT_EQ(differs("separator").why.event, 3U);
+  log = eventlog::writer(banks);
+  boot(4, {"a"});
+  end(bytes{1, 0, 0, 0});
+  EXPECT_EQ(differs("separator").why.event, 2U);
+}
+
+// An error that the image knows is an error all the same.
+TEST_F(MatchingFirmware, AnErrorThatTheImageExpects) {
+  boot(4, {"a"});
+  end(bytes{1, 0, 0, 0});
+  const auto parsed = must(eventlog::parse(log.log()));
+  image = must(image_from_log(parsed, hash_alg::sha256, 1U << 4, "image", "2"));
+  differs("separator");
+}
+
+TEST_F(MatchingFirmware, AValueThatNoEventExplainsStandsForItself) {
+  boot(9, {"a"});
+  values.at(4).value.assign(32, 7);
+  policy(4, pcr_form::exact).values = {bytes(32, 7)};
+  matches();
 }
 
 TEST_F(Matching, PcrsAndBankOfAnImage) {

@@ -87,10 +87,21 @@ inline std::shared_ptr<const verifier_keys> make_cluster() {
   ca.not_after = now + 1'000'000'000;
   keys->ak_ca_certificate =
       must(crypto::issue_certificate(ca, keys->ak_ca_key, keys->ak_ca_key, nullptr));
-  keys->token_key = must(crypto::generate_p256());
-  keys->token_kid = "token-1";
+  keys->token_keys = std::make_shared<token_keyring_source>(
+      initial_key{must(crypto::generate_p256()), "token-1"},
+      [](const token_key&) -> result<crypto::secret_bytes> {
+        return make_error(errc::unsupported, "there are no sealed keys here");
+      });
   keys->issuer = "https://trust.example";
   return keys;
+}
+
+/// Who verifies the tokens of these keys.
+inline std::vector<jose::trusted_key> trusted_keys(const verifier_keys& keys,
+                                                   const config_ptr& config) {
+  const auto ring = keys.token_keys->of(config).ring;
+  const auto trusted = ring->trusted_at(now);
+  return {trusted.begin(), trusted.end()};
 }
 
 /// The values a TPM would show behind this log.
@@ -153,6 +164,7 @@ public:
   [[nodiscard]] draft begin(std::int64_t at = now) const {
     const auto given = make_ticket(keys->challenge_key->reveal_secret(), at, 60);
     draft d;
+    d.quote.clock = ++clock_;
     d.e.host = enrolled.host;
     d.e.ticket = given.ticket;
     d.e.ak_certificate = certificate_.empty() ? ak_certificate() : certificate_;
@@ -184,7 +196,14 @@ public:
   crypto::key transport = must(crypto::generate_p256());
   std::shared_ptr<config_snapshot> config = std::make_shared<config_snapshot>();
 
+  /// As the host's first attestation binds it.
+  void bind() {
+    const auto ek = crypto::sha256(enrolled.ek_spki);
+    config->hosts[host] = {host, bytes(ek.begin(), ek.end()), false, enrolled.ak.name};
+  }
+
 private:
+  mutable std::uint64_t clock_ = 1000; ///< of the TPM, milliseconds
   bytes certificate_;
   std::vector<pcr_value> pcrs_;
 };

@@ -40,7 +40,7 @@ TEST_F(Ticket, NoTwoAreAlike) {
 }
 
 TEST_F(Ticket, LastsUntilItExpires) {
-  EXPECT_EQ(check_of(given.ticket, now - 1000), "good");
+  EXPECT_EQ(check_of(given.ticket, now - ticket_skew_s_max), "good") << "clocks of nodes differ";
   EXPECT_EQ(check_of(given.ticket, now + 59), "good");
   EXPECT_EQ(check_of(given.ticket, now + 60), "ticket-expired");
   EXPECT_TRUE(check_ticket(key, given.ticket, now + 60).failure().retryable);
@@ -70,8 +70,39 @@ TEST_F(Ticket, EveryLengthButItsOwnIsRefused) {
 
 TEST_F(Ticket, ALongerLifeCannotBeWrittenIn) {
   auto raw = *crypto::from_base64url(given.ticket);
-  raw.at(1) = 0x7F;
+  raw.at(9) = 0x7F;
   EXPECT_EQ(check_of(crypto::base64url(raw), now), "ticket-invalid");
+}
+
+TEST_F(Ticket, TheKeyOfAnEpochIsTakenInThatEpochAndTheNext) {
+  ASSERT_EQ(now % ticket_epoch_s, 0);
+  const auto last = now + ticket_epoch_s - 1;
+  const auto late = make_ticket(key, last, 3600).ticket;
+  EXPECT_EQ(check_of(late, last), "good");
+  EXPECT_EQ(check_of(late, last + 3599), "good") << "of the epoch before";
+  EXPECT_EQ(check_of(late, last + 3600), "ticket-expired");
+}
+
+TEST_F(Ticket, AnOlderEpochIsNotTakenHoweverLongTheTicketSays) {
+  const auto long_lived = make_ticket(key, now, 1'000'000).ticket;
+  EXPECT_EQ(check_of(long_lived, now + 2 * ticket_epoch_s - 1), "good");
+  EXPECT_EQ(check_of(long_lived, now + 2 * ticket_epoch_s), "ticket-expired");
+  EXPECT_TRUE(check_ticket(key, long_lived, now + 2 * ticket_epoch_s).failure().retryable);
+}
+
+TEST_F(Ticket, ALaterEpochIsTakenWithinClockSkewOnly) {
+  EXPECT_EQ(check_of(given.ticket, now - ticket_skew_s_max), "good");
+  EXPECT_EQ(check_of(given.ticket, now - ticket_skew_s_max - 1), "ticket-expired");
+}
+
+TEST_F(Ticket, OfTheFirstVersionIsRefused) {
+  bytes raw = *crypto::from_base64url(given.ticket);
+  raw.erase(raw.begin() + 1, raw.begin() + 9); // version 1 had no epoch
+  raw.at(0) = 1;
+  const auto mac = crypto::hmac_sha256(
+      key, {as_bytes("custos-ticket-v1"), byte_view(raw).first(raw.size() - 32)});
+  std::copy(mac.begin(), mac.end(), raw.end() - 32);
+  EXPECT_EQ(check_of(crypto::base64url(raw)), "ticket-invalid");
 }
 
 ticket numbered(std::uint8_t n, std::int64_t expires) {

@@ -42,7 +42,7 @@ TEST_F(Verifier, AffirmsWhatItKnows) {
     verifier_core verifier(own.keys);
     const auto verdict = verifier.appraise(own.good(), own.config, now);
     ASSERT_TRUE(verdict) << verdict.failure().message;
-    EXPECT_EQ(verdict->image, &own.config->base_images.at("good"));
+    EXPECT_EQ(verdict->image.get(), &std::as_const(own.config->base_images).at("good"));
     EXPECT_EQ(verdict->ek_spki_sha256, crypto::sha256(own.device.ek.spki_der()));
     EXPECT_EQ(to_bytes(verdict->key_thumbprint), must(jose::thumbprint_digest(own.transport)));
     EXPECT_EQ(verdict->ak_name, must(tpm::parse_public(own.device.ak_public)).name);

@@ -44,6 +44,11 @@ struct fake_services {
   fake_port<get_config_object, config_document> objects;
   fake_port<list_config_objects, config_documents> lists;
   fake_port<get_config_status, config_status> config_statuses;
+  fake_port<explain_host, json_document> explanations;
+  fake_port<simulate_changes, json_document> simulations;
+  fake_port<forget_host, json_document> forgotten;
+  std::shared_ptr<attestation::host_table> hosts = std::make_shared<attestation::host_table>();
+  fake_port<token_key_wish, config_document> token_keys;
   fake_port<std::string, std::string> joins;
   std::vector<std::pair<std::uint32_t, std::string>> tokens;
   std::vector<std::pair<std::string, std::string>> csrs;
@@ -101,6 +106,11 @@ protected:
     p.read = services.objects.get();
     p.list = services.lists.get();
     p.status = services.config_statuses.get();
+    p.hosts = services.hosts;
+    p.explain = services.explanations.get();
+    p.simulate = services.simulations.get();
+    p.forget = services.forgotten.get();
+    p.new_token_key = services.token_keys.get();
     p.join = services.joins.get();
     p.seal_private_key = [this](const std::string& provider,
                                 const crypto::secret_bytes& pem) -> result<bytes> {
@@ -116,6 +126,7 @@ protected:
       done(std::string("PEM"));
     };
     p.jwks = [] { return std::string(R"({"keys":[]})"); };
+    p.token_algorithms = [] { return std::vector<std::string>{"ES256", "PS256"}; };
     p.issuer = "https://ta.example";
     p.ca_pem = "CA PEM";
     p.audit = [this](audit_record r) { services.audit.push_back(std::move(r)); };
@@ -181,6 +192,7 @@ std::string path_of(const route& r) {
   auto out = r.pattern;
   for (const auto& [from, to] : {std::pair<std::string, std::string>{"{provider}", "vault"},
                                  {"{kind}", "base-images"},
+                                 {"{host}", "web-1"},
                                  {"{name}", "rack"}})
     if (const auto at = out.find(from); at != std::string::npos)
       out.replace(at, from.size(), to);
@@ -269,6 +281,7 @@ TEST_F(node_api_test, reaches_no_service_for_callers_it_refuses) {
   EXPECT_TRUE(services.lists.asked.empty());
   EXPECT_TRUE(services.certificates.asked.empty());
   EXPECT_TRUE(services.primary_keys.asked.empty());
+  EXPECT_TRUE(services.token_keys.asked.empty());
   EXPECT_TRUE(services.sealed.empty());
   EXPECT_TRUE(services.tokens.empty());
   EXPECT_TRUE(services.csrs.empty());
@@ -296,6 +309,7 @@ TEST_F(node_api_test, refuses_bodies_that_are_no_documents_on_every_route_that_r
       {"POST", "/attestation/v1/tokens"},
       {"POST", "/keys/v1/providers/vault/generate"},
       {"POST", "/keys/v1/providers/vault/decrypt"},
+      {"POST", "/attestation/v1/admin/token-keys"},
       {"POST", provider_path + "/client-certificate"},
       {"POST", provider_path + "/seal-private-key"},
       {"POST", provider_path + "/primary-key"},
@@ -612,6 +626,38 @@ TEST_F(node_api_test, reads_objects) {
   expect_problem(send("GET", "/config/v1/hosts/x", "", made().auditor), 404, "not-found", "", "x");
 }
 
+// ---- token keys ---------------------------------------------------------------------------------
+
+TEST_F(node_api_test, makes_token_keys_and_puts_them_on_record) {
+  const std::string path = "/attestation/v1/admin/token-keys";
+  services.token_keys.reply = config_document{"kid-1", R"({"algorithm":"ES384"})", 0};
+  const auto a = as_administrator(
+      "POST", path, R"({"algorithm":"ES384","signs_from":5,"signs_for_s":6,"verifies_for_s":7})");
+  ASSERT_EQ(a.status, 201U) << a.body;
+  EXPECT_EQ(json_of(a).at("kind").as_string(), "token-keys");
+  EXPECT_EQ(json_of(a).at("name").as_string(), "kid-1");
+  EXPECT_EQ(json_of(a).at("object").at("algorithm").as_string(), "ES384");
+  const auto& wish = services.token_keys.asked.back();
+  EXPECT_EQ(wish.algorithm, "ES384");
+  EXPECT_EQ(wish.signs_from, std::optional<std::int64_t>(5));
+  EXPECT_EQ(wish.signs_for_s, std::optional<std::int64_t>(6));
+  EXPECT_EQ(wish.verifies_for_s, std::optional<std::int64_t>(7));
+  EXPECT_EQ(services.audit.back().action, "attestation.make_token_key");
+  EXPECT_EQ(services.audit.back().object, "kid-1");
+  ASSERT_EQ(as_administrator("POST", path, "{}").status, 201U);
+  EXPECT_EQ(services.token_keys.asked.back().algorithm, "ES256");
+  EXPECT_FALSE(services.token_keys.asked.back().signs_from);
+  expect_problem(as_administrator("POST", path, R"({"algorithm":1})"), 400, "invalid-argument",
+                 "/algorithm", "a number");
+  expect_problem(as_administrator("POST", path, R"({"signs_from":-1})"), 400, "invalid-argument",
+                 "/signs_from", "before time");
+  expect_problem(as_administrator("POST", path, R"({"private_key":"x"})"), 400, "invalid-argument",
+                 "/private_key", "unknown member");
+  services.token_keys.reply = field_error(errc::invalid_argument, "/algorithm", "expected ...");
+  expect_problem(as_administrator("POST", path, "{}"), 400, "invalid-argument", "/algorithm", "");
+  EXPECT_EQ(services.audit.back().outcome, "invalid-argument");
+}
+
 // ---- cluster and well-known documents -----------------------------------------------------------
 
 TEST_F(node_api_test, issues_join_tokens_on_record) {
@@ -645,10 +691,14 @@ TEST_F(node_api_test, issues_client_certificates) {
 }
 
 TEST_F(node_api_test, publishes_what_relying_parties_need) {
-  EXPECT_EQ(send("GET", "/.well-known/jwks.json").body, R"({"keys":[]})");
+  const auto jwks = send("GET", "/.well-known/jwks.json");
+  EXPECT_EQ(jwks.body, R"({"keys":[]})");
+  EXPECT_EQ(header_of(jwks, "Cache-Control"), "public, max-age=120");
   const auto discovery = json_of(send("GET", "/.well-known/openid-configuration"));
   EXPECT_EQ(discovery.at("issuer").as_string(), "https://ta.example");
   EXPECT_EQ(discovery.at("jwks_uri").as_string(), "https://ta.example/.well-known/jwks.json");
+  EXPECT_EQ(bj::serialize(discovery.at("id_token_signing_alg_values_supported")),
+            R"(["ES256","PS256"])");
   const auto ca = send("GET", "/cluster/v1/ca.pem");
   EXPECT_EQ(ca.body, "CA PEM");
   EXPECT_EQ(ca.content_type, "application/x-pem-file");

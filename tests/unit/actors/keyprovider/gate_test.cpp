@@ -1,6 +1,7 @@
 #include "actors/keyprovider/gate.hpp"
 
 #include "adapters/jose/jose.hpp"
+#include "tests/unit/actors/attestation/denial_of.hpp"
 
 #include <functional>
 #include <gtest/gtest.h>
@@ -222,6 +223,49 @@ TEST_F(gate_test, refuses_an_endorsement_key_that_is_not_trusted_any_more) {
   EXPECT_EQ(refused_by(), "gate-host");
 }
 
+TEST_F(gate_test, a_token_ends_with_the_boot_it_is_about) {
+  facts.ak_name = bytes(34, 1);
+  facts.reset_count = 0xFFFFFFFF;
+  facts.issued = now - 100;
+  std::optional<host_sight> seen;
+  gate g([this](std::string_view, std::int64_t) -> result<token_facts> { return facts; }, {},
+         [&](const std::string& host) {
+           EXPECT_EQ(host, "host-7");
+           return seen;
+         });
+  EXPECT_EQ(refused_by(g), "") << "this node has not seen the host";
+  seen = host_sight{bytes(34, 1), 0xFFFFFFFF, now - 200, 0};
+  EXPECT_EQ(refused_by(g), "");
+  seen->reset_count = 2; // three reboots later: the count goes on modulo 2^32
+  EXPECT_EQ(refused_by(g), "gate-boot");
+  EXPECT_EQ(last.code, errc::token_invalid);
+  seen->reset_count = 0xFFFFFFFE;
+  EXPECT_EQ(refused_by(g), "") << "another node saw the newer boot";
+}
+
+TEST_F(gate_test, a_token_ends_with_its_attestation_key) {
+  facts.ak_name = bytes(34, 1);
+  facts.issued = now - 100;
+  host_sight seen{bytes(34, 2), 0, now - 50, 0};
+  gate g([this](std::string_view, std::int64_t) -> result<token_facts> { return facts; }, {},
+         [&](const std::string&) { return std::optional(seen); });
+  EXPECT_EQ(refused_by(g), "gate-boot");
+  seen.boot_seen = now - 150;
+  EXPECT_EQ(refused_by(g), "") << "the token is newer than the key seen here";
+}
+
+TEST_F(gate_test, a_failed_attestation_ends_what_was_granted_before) {
+  facts.issued = now - 100;
+  host_sight seen;
+  gate g([this](std::string_view, std::int64_t) -> result<token_facts> { return facts; }, {},
+         [&](const std::string&) { return std::optional(seen); });
+  EXPECT_EQ(refused_by(g), "");
+  seen.failed_since = now - 100;
+  EXPECT_EQ(refused_by(g), "gate-boot");
+  seen.failed_since = now - 101;
+  EXPECT_EQ(refused_by(g), "") << "attested since";
+}
+
 TEST_F(gate_test, wants_listed_endorsement_keys_where_they_are_required) {
   config.settings.require_endorsement_keys = true;
   auto g = make();
@@ -230,6 +274,20 @@ TEST_F(gate_test, wants_listed_endorsement_keys_where_they_are_required) {
   EXPECT_EQ(refused_by(g), "");
   config.endorsement_keys.clear();
   EXPECT_EQ(refused_by(g), "gate-host") << "the index must follow the configuration";
+}
+
+TEST_F(gate_test, a_denial_of_the_endorsement_key_ends_its_tokens_at_once) {
+  config.endorsement_keys["ek"] = {"ek", bytes(32, 0xEE), {}};
+  auto g = make();
+  EXPECT_EQ(refused_by(g), "");
+  config.denials["stolen"] =
+      attestation::test::denial_of{.name = "stolen", .ek_spki_sha256 = bytes(32, 0xEE)};
+  EXPECT_EQ(refused_by(g), "gate-host");
+  config.denials["stolen"].ek_spki_sha256 = bytes(32, 0xEF);
+  EXPECT_EQ(refused_by(g), "");
+  config.denials["model"] = attestation::test::denial_of{
+      .name = "model", .model = "old"}; // a token does not tell the model
+  EXPECT_EQ(refused_by(g), "");
 }
 
 TEST_F(gate_test, refuses_an_image_that_is_gone_or_changed) {

@@ -26,21 +26,24 @@ protected:
     claims.pcrs_used = {0, 7};
     claims.event_log_sha256.fill(4);
     claims.ak_name = bytes(34, 5);
-    keys = std::make_shared<const std::vector<jose::trusted_key>>(
-        std::vector<jose::trusted_key>{{"k1", key, "ES256"}});
+    keys = {{"k1", key, "ES256"}};
   }
   token_check check() {
-    return tokens_of("https://trust.example", [this] { return keys; });
+    return tokens_of("https://trust.example", [this](std::int64_t at) {
+      asked_at = at;
+      return std::span<const jose::trusted_key>(keys);
+    });
   }
   std::string token() {
-    auto t = attestation::make_token(claims, key, "k1");
+    auto t = attestation::make_token(claims, *attestation::make_token_signer(key, "ES256", "k1"));
     EXPECT_TRUE(t) << t.failure().message;
     return *t;
   }
 
   crypto::key key;
   attestation::token_claims claims;
-  std::shared_ptr<const std::vector<jose::trusted_key>> keys;
+  std::vector<jose::trusted_key> keys;
+  std::int64_t asked_at = 0;
 };
 
 TEST_F(token_reader, gives_the_gate_what_the_token_says) {
@@ -52,20 +55,20 @@ TEST_F(token_reader, gives_the_gate_what_the_token_says) {
   EXPECT_EQ(facts->image, "debian");
   EXPECT_EQ(facts->image_version, "12.7");
   EXPECT_EQ(facts->expires, claims.expires);
+  EXPECT_EQ(asked_at, now) << "which keys are trusted is a matter of time";
 }
 
 TEST_F(token_reader, refuses_tokens_of_others_for_others_and_old_ones) {
   const auto good = token();
   EXPECT_FALSE(check()(good, claims.expires + attestation::clock_skew_s_max + 1));
-  claims.audience = "custos-reports";
+  claims.audience = attestation::reporting_audience;
   EXPECT_FALSE(check()(token(), now)) << "a token for reporting opens no keys";
   claims.audience = attestation::key_audience;
   claims.issuer = "https://other.example";
   EXPECT_FALSE(check()(token(), now));
   EXPECT_FALSE(check()("not.a.token", now));
   ASSERT_TRUE(check()(good, now));
-  keys = std::make_shared<const std::vector<jose::trusted_key>>(
-      std::vector<jose::trusted_key>{{"k1", *crypto::generate_p256(), "ES256"}});
+  keys = {{"k1", *crypto::generate_p256(), "ES256"}};
   EXPECT_FALSE(check()(good, now)) << "the present keys decide";
 }
 

@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <optional>
 
 namespace custos::crypto {
 namespace {
@@ -43,6 +44,71 @@ TEST(ecdsa, wycheproof_p384) {
             100U);
 }
 
+/// r || s of an ECDSA-Sig-Value (RFC 3279, 2.2.3) in DER, or nothing: every octet accounted for, no
+/// sign, no needless zero. Signatures reach us as r || s only; this is how the DER vectors do.
+std::optional<bytes> r_s_of(byte_view der, std::size_t size) {
+  bytes out;
+  std::size_t at = 0;
+  const auto take = [&](std::uint8_t tag) -> std::optional<std::size_t> {
+    if (der.size() - at < 2 || der[at] != tag)
+      return std::nullopt;
+    std::size_t length = der[at + 1];
+    at += 2;
+    if (length == 0x81 && at < der.size() && der[at] >= 0x80) {
+      length = der[at];
+      ++at;
+    } else if (length >= 0x80) {
+      return std::nullopt;
+    }
+    return length;
+  };
+  const auto content = take(0x30); // first: it moves `at`
+  if (!content || *content != der.size() - at)
+    return std::nullopt;
+  for (int i = 0; i < 2; ++i) {
+    const auto length = take(0x02);
+    if (!length || *length == 0 || *length > der.size() - at)
+      return std::nullopt;
+    auto number = der.subspan(at, *length);
+    at += *length;
+    if (number[0] >= 0x80 || (number[0] == 0 && number.size() > 1 && number[1] < 0x80))
+      return std::nullopt;
+    if (number[0] == 0)
+      number = number.subspan(1);
+    if (number.size() > size)
+      return std::nullopt;
+    out.insert(out.end(), size - number.size(), 0);
+    out.insert(out.end(), number.begin(), number.end());
+  }
+  return at == der.size() ? std::optional(out) : std::nullopt;
+}
+
+TEST(ecdsa, wycheproof_der_p256) {
+  EXPECT_GE(signature_vectors("ecdsa_secp256r1_sha256",
+                              [](const key& k, byte_view m, byte_view s) {
+                                const auto r_s = r_s_of(s, 32);
+                                return r_s && ecdsa_verify(k, hash_alg::sha256, m, *r_s);
+                              }),
+            100U);
+}
+
+TEST(ecdsa, wycheproof_der_p384) {
+  EXPECT_GE(signature_vectors("ecdsa_secp384r1_sha384",
+                              [](const key& k, byte_view m, byte_view s) {
+                                const auto r_s = r_s_of(s, 48);
+                                return r_s && ecdsa_verify(k, hash_alg::sha384, m, *r_s);
+                              }),
+            100U);
+}
+
+TEST(rsa, wycheproof_pkcs1_3072) {
+  EXPECT_GE(signature_vectors("rsa_signature_3072_sha256",
+                              [](const key& k, byte_view m, byte_view s) {
+                                return rsassa_verify(k, hash_alg::sha256, m, s);
+                              }),
+            5U);
+}
+
 TEST(rsa, wycheproof_pkcs1) {
   EXPECT_GE(signature_vectors("rsa_signature_2048_sha256",
                               [](const key& k, byte_view m, byte_view s) {
@@ -69,6 +135,22 @@ TEST(ecdsa, signs_and_verifies) {
   EXPECT_FALSE(ecdsa_verify(k, hash_alg::sha256, as_bytes("other"), *signature));
   EXPECT_FALSE(ecdsa_verify(k, hash_alg::sha384, as_bytes("message"), *signature));
   EXPECT_FALSE(ecdsa_verify(*generate_p256(), hash_alg::sha256, as_bytes("message"), *signature));
+}
+
+TEST(rsa, signs_with_pss_and_a_salt_of_the_digests_size) {
+  const auto k = *generate_rsa(2048);
+  const auto signature = rsapss_sign(k, hash_alg::sha256, as_bytes("message"));
+  ASSERT_TRUE(signature.ok());
+  EXPECT_EQ(signature->size(), 256U);
+  EXPECT_TRUE(
+      rsapss_verify(k, hash_alg::sha256, as_bytes("message"), *signature, pss_salt::digest_size));
+  EXPECT_FALSE(
+      rsapss_verify(k, hash_alg::sha256, as_bytes("other"), *signature, pss_salt::digest_size));
+  EXPECT_FALSE(rsassa_verify(k, hash_alg::sha256, as_bytes("message"), *signature));
+  EXPECT_EQ(rsapss_sign(*generate_p256(), hash_alg::sha256, as_bytes("m")).failure().code,
+            errc::invalid_argument);
+  EXPECT_EQ(rsapss_sign(key(), hash_alg::sha256, as_bytes("m")).failure().code,
+            errc::invalid_argument);
 }
 
 TEST(ecdsa, zero_is_no_signature) {

@@ -38,6 +38,10 @@ TEST(encoding, every_octet_comes_back) {
     EXPECT_EQ(*from_base64url(base64url(data)), data);
     EXPECT_EQ(*from_base64(base64(data)), data);
     EXPECT_EQ(*from_hex(hex(data)), data);
+    std::string appended = "before ";
+    append_base64url(appended, data);
+    append_hex(appended, data);
+    EXPECT_EQ(appended, "before " + base64url(data) + hex(data));
   }
 }
 

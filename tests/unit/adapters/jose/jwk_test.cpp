@@ -136,5 +136,59 @@ TEST(jwk, keys_of_other_kinds_have_no_thumbprint) {
   EXPECT_EQ(thumbprint(crypto::key()).failure().code, errc::unsupported);
 }
 
+// ---- sets ---------------------------------------------------------------------------------------
+
+TEST(jwks, gives_back_the_keys_that_were_published) {
+  const auto p256 = *crypto::generate_p256();
+  const auto p384 = *crypto::generate_p384();
+  const auto rsa = *crypto::generate_rsa(2048);
+  const auto keys = trusted_of_jwks(jwks_of({{p256, "a", "sig", "ES256"},
+                                             {p384, "b", "sig", "ES384"},
+                                             {rsa, "c", "sig", "PS256"},
+                                             {rsa, "d", "", "RS256"}}));
+  ASSERT_TRUE(keys.ok()) << keys.failure().message;
+  ASSERT_EQ(keys->size(), 4U);
+  EXPECT_EQ(keys->at(0).kid, "a");
+  EXPECT_EQ(keys->at(1).alg, "ES384");
+  EXPECT_TRUE(keys->at(2).key.same_public(rsa));
+  EXPECT_EQ(keys->at(3).alg, "RS256");
+}
+
+TEST(jwks, passes_over_keys_that_do_not_verify_signatures_of_ours) {
+  const auto p256 = *crypto::generate_p256();
+  const auto good = jwk_of(p256, "good", "sig", "ES256");
+  const auto set = [&](const bj::value& other) {
+    return bj::serialize(bj::object{{"keys", bj::array{other, good}}});
+  };
+  auto no_kid = good;
+  no_kid.erase("kid");
+  auto no_alg = good;
+  no_alg.erase("alg");
+  auto secret = good;
+  secret["d"] = "AAAA";
+  for (const auto& other :
+       {jwk_of(p256, "k", "enc", "ES256"), jwk_of(p256, "k", "sig", "ES384"),
+        jwk_of(p256, "k", "sig", "HS256"), jwk_of(p256, "k", "sig", "none"), no_kid, no_alg, secret,
+        bj::object{{"kty", "oct"}, {"k", "AAAA"}, {"kid", "k"}, {"alg", "HS256"}}, bj::object{}}) {
+    const auto keys = trusted_of_jwks(set(other));
+    ASSERT_TRUE(keys.ok()) << bj::serialize(other);
+    ASSERT_EQ(keys->size(), 1U) << bj::serialize(other);
+    EXPECT_EQ(keys->front().kid, "good");
+  }
+}
+
+TEST(jwks, refuses_what_is_no_set_or_has_nothing_for_us) {
+  for (const std::string text : {"", "{", "[]", "{}", R"({"keys":{}})", R"({"keys":[]})",
+                                 R"({"keys":[1]})", R"({"keys":[],"keys":[]})",
+                                 R"({"keys":[{"kty":"EC"}]})"})
+    EXPECT_FALSE(trusted_of_jwks(text).ok()) << text;
+  std::vector<published_key> many;
+  const auto key = *crypto::generate_p256();
+  for (std::size_t i = 0; i <= jwks_keys_max; ++i)
+    many.push_back({key, "k" + std::to_string(i), "sig", "ES256"});
+  EXPECT_EQ(trusted_of_jwks(jwks_of(many)).failure().code, errc::too_large);
+  EXPECT_EQ(trusted_of_jwks(std::string(jwks_bytes_max + 1, ' ')).failure().code, errc::too_large);
+}
+
 } // namespace
 } // namespace custos::jose

@@ -40,7 +40,7 @@ std::string rule_of(std::string_view token, std::string_view typ = "t+jwt") {
 
 TEST(jws, signs_and_verifies) {
   const std::string payload = "{\"sub\":\"host-1\"}";
-  const auto token = sign_es256(signing_key(), "k1", "t+jwt", payload);
+  const auto token = sign(signing_key(), "ES256", "k1", "t+jwt", payload);
   ASSERT_TRUE(token.ok());
   const auto keys = trusted();
   const auto outcome = verify_compact(*token, keys, "t+jwt");
@@ -127,7 +127,7 @@ TEST(jws, refuses_bad_headers) {
 }
 
 TEST(jws, refuses_bad_forms) {
-  const auto good = *sign_es256(signing_key(), "k1", "t+jwt", "{}");
+  const auto good = *sign(signing_key(), "ES256", "k1", "t+jwt", "{}");
   EXPECT_EQ(rule_of(good), "accepted");
   EXPECT_EQ(rule_of(""), "jws-form");
   EXPECT_EQ(rule_of("a.b"), "jws-form");
@@ -142,7 +142,7 @@ TEST(jws, refuses_bad_forms) {
 }
 
 TEST(jws, refuses_any_changed_character) {
-  const auto good = *sign_es256(signing_key(), "k1", "t+jwt", R"({"a":1})");
+  const auto good = *sign(signing_key(), "ES256", "k1", "t+jwt", R"({"a":1})");
   for (std::size_t i = 0; i < good.size(); ++i) {
     auto bad = good;
     bad[i] = bad[i] == 'A' ? 'B' : 'A';
@@ -151,13 +151,134 @@ TEST(jws, refuses_any_changed_character) {
 }
 
 TEST(jws, signing_refuses_what_cannot_be_verified) {
-  EXPECT_FALSE(sign_es256(signing_key(), "", "t", "{}").ok());
-  EXPECT_FALSE(sign_es256(signing_key(), "k", "", "{}").ok());
-  EXPECT_FALSE(sign_es256(*crypto::generate_rsa(2048), "k", "t", "{}").ok());
-  EXPECT_EQ(sign_es256(signing_key(), "k", "t", std::string(token_bytes_max, 'a')).failure().code,
+  EXPECT_FALSE(sign(signing_key(), "ES256", "", "t", "{}").ok());
+  EXPECT_FALSE(sign(signing_key(), "ES256", "k", "", "{}").ok());
+  EXPECT_FALSE(sign(*crypto::generate_rsa(2048), "ES256", "k", "t", "{}").ok());
+  EXPECT_EQ(sign(signing_key(), "ES256", "k", "t", std::string(token_bytes_max, 'a')).failure().code,
             errc::too_large);
   const auto public_only = crypto::public_key_from_spki(signing_key().spki_der());
-  EXPECT_EQ(sign_es256(*public_only, "k", "t", "{}").failure().code, errc::crypto_failure);
+  EXPECT_EQ(sign(*public_only, "ES256", "k", "t", "{}").failure().code, errc::crypto_failure);
+}
+
+TEST(jws, every_algorithm_signs_and_verifies_as_itself_only) {
+  const auto rsa = *crypto::generate_rsa(2048);
+  const std::vector<std::pair<std::string, crypto::key>> pairs{
+      {"ES256", signing_key()}, {"ES384", *crypto::generate_p384()}, {"PS256", rsa},
+      {"RS256", rsa}};
+  for (const auto& [alg, key] : pairs) {
+    const auto by = signer_of(key, alg, "k1", "t+jwt");
+    ASSERT_TRUE(by.ok()) << alg;
+    const auto token = sign(*by, R"({"a":1})");
+    ASSERT_TRUE(token.ok()) << alg;
+    EXPECT_EQ(token->substr(0, token->find('.')), by->encoded_header);
+    for (const auto& [trusted_alg, trusted_key_of_it] : pairs) {
+      const std::vector<trusted_key> keys{{"k1", trusted_key_of_it, trusted_alg}};
+      EXPECT_EQ(verify_compact(*token, keys, "t+jwt").ok(), alg == trusted_alg)
+          << alg << " as " << trusted_alg;
+    }
+  }
+}
+
+TEST(jws, signing_refuses_algorithms_that_do_not_fit_the_key) {
+  for (const auto* const alg : {"none", "HS256", "ES384", "ES512", "PS256", "RS256", "es256", ""})
+    EXPECT_EQ(signer_of(signing_key(), alg, "k1", "t").failure().code, errc::invalid_argument)
+        << alg;
+  EXPECT_FALSE(signer_of(*crypto::generate_rsa(2048), "ES256", "k1", "t").ok());
+  EXPECT_FALSE(signer_of(*crypto::generate_p384(), "ES256", "k1", "t").ok());
+  EXPECT_FALSE(signer_of(crypto::key(), "ES256", "k1", "t").ok());
+  EXPECT_FALSE(
+      signer_of(signing_key(), "ES256", std::string(kid_bytes_max + 1, 'k'), "t").ok());
+}
+
+// ---- attacks that have a name -------------------------------------------------------------------
+
+/// Header and payload as they are, with this signature.
+std::string assembled(std::string_view header, byte_view signature,
+                      std::string_view payload = "{}") {
+  return crypto::base64url(as_bytes(header)) + "." + crypto::base64url(as_bytes(payload)) + "." +
+         crypto::base64url(signature);
+}
+
+TEST(jws, cve_2015_9235_no_algorithm) {
+  for (const auto* const alg : {"none", "None", "NONE", "nOnE", ""}) {
+    const auto header = R"({"alg":")" + std::string(alg) + R"(","kid":"k1","typ":"t+jwt"})";
+    EXPECT_EQ(rule_of(assembled(header, {})), "jws-algorithm") << alg;
+    EXPECT_EQ(rule_of(token_of(header)), "jws-algorithm") << alg;
+  }
+}
+
+TEST(jws, cve_2015_9235_public_key_as_hmac_secret) {
+  const auto spki = signing_key().spki_der();
+  const auto pem = signing_key().public_pem();
+  const auto jwk = bj::serialize(jwk_of(signing_key(), "k1", "sig", "ES256"));
+  const std::string header = R"({"alg":"HS256","kid":"k1","typ":"t+jwt"})";
+  const auto input = crypto::base64url(as_bytes(header)) + ".e30";
+  for (const byte_view secret : {byte_view(spki), as_bytes(pem), as_bytes(jwk), byte_view()}) {
+    const auto mac = crypto::hmac_sha256(secret, {as_bytes(input)});
+    EXPECT_EQ(rule_of(assembled(header, mac)), "jws-algorithm");
+  }
+}
+
+TEST(jws, cve_2018_0114_key_in_the_header) {
+  const auto own = *crypto::generate_p256();
+  const auto jwk = bj::serialize(jwk_of(own, "k1", "sig"));
+  const auto header = R"({"alg":"ES256","kid":"k1","typ":"t+jwt","jwk":)" + jwk + "}";
+  const auto input = crypto::base64url(as_bytes(header)) + ".e30";
+  const auto signature = crypto::ecdsa_sign(own, crypto::hash_alg::sha256, as_bytes(input));
+  EXPECT_EQ(rule_of(assembled(header, *signature)), "jws-embedded-key");
+  EXPECT_EQ(rule_of(token_of(header)), "jws-embedded-key") << "even if we signed it ourselves";
+}
+
+TEST(jws, cve_2022_21449_signature_of_zeroes) {
+  const std::string header = R"({"alg":"ES256","kid":"k1","typ":"t+jwt"})";
+  const auto good = *crypto::from_base64url([&] {
+    const auto token = token_of(header);
+    return token.substr(token.rfind('.') + 1);
+  }());
+  EXPECT_EQ(rule_of(assembled(header, good)), "accepted");
+  auto zero_r = good;
+  std::fill(zero_r.begin(), zero_r.begin() + 32, std::uint8_t{0});
+  auto zero_s = good;
+  std::fill(zero_s.begin() + 32, zero_s.end(), std::uint8_t{0});
+  // The order of P-256: as good as zero to a verifier that reduces before it looks.
+  const auto n = *crypto::from_hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+  bytes orders = n;
+  orders.insert(orders.end(), n.begin(), n.end());
+  for (const auto& signature : {bytes(64, 0), zero_r, zero_s, orders, bytes(64, 0xFF), bytes{}})
+    EXPECT_EQ(rule_of(assembled(header, signature)), "jws-signature");
+  const auto p384 = *crypto::generate_p384();
+  const std::vector<trusted_key> keys{{"k1", p384, "ES384"}};
+  EXPECT_FALSE(
+      verify_compact(assembled(R"({"alg":"ES384","kid":"k1","typ":"t+jwt"})", bytes(96, 0)), keys,
+                     "t+jwt")
+          .ok());
+}
+
+TEST(jws, keys_that_the_header_points_to_are_never_fetched) {
+  for (const std::string member :
+       {R"("jku":"https://attacker.example/jwks.json")", R"("x5u":"https://attacker.example/c.pem")",
+        R"("x5c":["MIIB"])", R"("jku":"")", R"("x5c":[])", R"("x5u":null)"})
+    EXPECT_EQ(rule_of(token_of(R"({"alg":"ES256","kid":"k1","typ":"t+jwt",)" + member + "}")),
+              "jws-embedded-key")
+        << member;
+}
+
+TEST(jws, key_ids_are_names_not_paths) {
+  for (const std::string kid :
+       {"../../../../dev/null", "/dev/null", "k1/../k1", "k1\\u0000", "k1' OR '1'='1", "K1", " k1",
+        "k1 ", "file:///etc/passwd", "https://attacker.example/k1", "|id", ""})
+    EXPECT_EQ(rule_of(token_of(R"({"alg":"ES256","kid":")" + kid + R"(","typ":"t+jwt"})")),
+              "jws-kid")
+        << kid;
+  EXPECT_EQ(rule_of(token_of(R"({"alg":"ES256","kid":")" + std::string(kid_bytes_max + 1, 'k') +
+                             R"(","typ":"t+jwt"})")),
+            "jws-kid");
+}
+
+TEST(jws, larger_than_16_kib_is_not_looked_at) {
+  const std::string header = R"({"alg":"ES256","kid":"k1","typ":"t+jwt"})";
+  EXPECT_EQ(rule_of(token_of(header, std::string(8000, 'a'))), "accepted");
+  EXPECT_EQ(rule_of(token_of(header, std::string(16U << 10U, 'a'))), "jws-size");
 }
 
 // ---- public vectors -----------------------------------------------------------------------------

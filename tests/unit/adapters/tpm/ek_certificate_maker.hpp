@@ -24,8 +24,11 @@ struct ek_certificate_of {
   /// before the first dot.
   std::string tpm =
       "1.2.23.133.2.1=id:00001014\n2.2.23.133.2.2=swtpm\n3.2.23.133.2.3=id:20191023\n";
-  std::string extra{}; ///< more lines of extensions
-  long version = 2;    ///< as encoded: 2 is X.509 v3
+  std::string extra{};   ///< more lines of extensions
+  std::string subject{}; ///< a common name; most EK certificates have an empty subject
+  long serial = 4711;
+  const char* digest = "SHA256"; ///< that it is signed with
+  long version = 2;              ///< as encoded: 2 is X.509 v3
   crypto::unix_seconds not_before = 0;
   crypto::unix_seconds not_after = 4'000'000'000;
 };
@@ -62,14 +65,19 @@ inline crypto::certificate make_ek_certificate(const crypto::key& ek, const cryp
   X509V3_set_ctx(&context, ca.handle(), x.get(), nullptr, nullptr, 0);
   X509V3_set_nconf(&context, conf.get());
   X509_set_version(x.get(), what.version);
-  ASN1_INTEGER_set(X509_get_serialNumber(x.get()), 4711);
+  ASN1_INTEGER_set(X509_get_serialNumber(x.get()), what.serial);
   X509_set_issuer_name(x.get(), X509_get_subject_name(ca.handle()));
+  if (!what.subject.empty())
+    require(X509_NAME_add_entry_by_txt(X509_get_subject_name(x.get()), "CN", MBSTRING_UTF8,
+                                       reinterpret_cast<const unsigned char*>(what.subject.c_str()),
+                                       -1, -1, 0) == 1,
+            "subject");
   ASN1_TIME_set(X509_getm_notBefore(x.get()), what.not_before);
   ASN1_TIME_set(X509_getm_notAfter(x.get()), what.not_after);
   X509_set_pubkey(x.get(), ek.handle());
   if (what.version == 2)
     require(X509V3_EXT_add_nconf(conf.get(), &context, "ek", x.get()) == 1, "extensions");
-  require(X509_sign(x.get(), ca_key.handle(), EVP_sha256()) > 0, "signature");
+  require(X509_sign(x.get(), ca_key.handle(), EVP_get_digestbyname(what.digest)) > 0, "signature");
   unsigned char* der = nullptr;
   const int size = i2d_X509(x.get(), &der);
   require(size > 0, "encoding");
@@ -77,6 +85,17 @@ inline crypto::certificate make_ek_certificate(const crypto::key& ek, const cryp
   OPENSSL_free(der);
   require(made.ok(), "certificate");
   return *std::move(made);
+}
+
+/// A CA's certificate, not an EK's, with the same parts open to change.
+inline ek_certificate_of ca_certificate(const std::string& subject) {
+  ek_certificate_of out;
+  out.basic_constraints = "critical,CA:TRUE";
+  out.key_usage = "critical,keyCertSign,cRLSign";
+  out.extended_key_usage = "";
+  out.alternative_name = "";
+  out.subject = subject;
+  return out;
 }
 
 /// A vendor: root, and an intermediate that issues.

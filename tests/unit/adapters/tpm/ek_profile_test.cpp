@@ -110,7 +110,6 @@ result<void> chain(const std::string& leaf, const std::vector<std::string>& inte
     between.push_back(read(file));
   crypto::verify_options options;
   options.now = now;
-  options.ignore_unknown_critical = true;
   return crypto::verify_chain(read(leaf), between, {read(anchor)}, options);
 }
 
@@ -162,7 +161,6 @@ TEST(RecordedEk, AVendorsKeyLeadsToAnIntermediateOnly) {
   crypto::verify_options strict;
   strict.now = recorded_now;
   strict.partial_chain = false;
-  strict.ignore_unknown_critical = true;
   EXPECT_FALSE(
       crypto::verify_chain(read(leaf), {}, {read("tpm-vendor-ca/STM_ECC_01I.pem")}, strict));
   EXPECT_FALSE(chain(leaf, {}, "tpm-vendor-ca/STM_ECC_01I.pem", 1'861'920'000))

@@ -40,6 +40,35 @@ TEST(MakeCredential, RsaKeyOpensIt) {
   round_trip(credential_opener(*key, ek_template()));
 }
 
+/// TCG EK Credential Profile 2.6, annex B.4: the templates of the high range.
+template_of high_range(std::uint16_t name_alg, std::size_t policy_bytes, unsigned aes_bits) {
+  auto high = ek_template();
+  high.attributes = 0x000300F2;
+  high.name_alg = name_alg;
+  high.policy = bytes(policy_bytes, 0xB2);
+  high.aes_bits = aes_bits;
+  return high;
+}
+
+TEST(MakeCredential, LargerRsaKeysOpenIt) {
+  for (const unsigned bits : {3072U, 4096U}) {
+    const auto key = crypto::generate_rsa(bits);
+    ASSERT_TRUE(key);
+    round_trip(credential_opener(*key, high_range(0x000C, 48, 256))); // H-6 and H-7
+  }
+}
+
+TEST(MakeCredential, HighRangeOfRsa2048AndP256) {
+  const auto rsa = crypto::generate_rsa(2048);
+  const auto ecc = crypto::generate_p256();
+  ASSERT_TRUE(rsa && ecc);
+  for (const auto& key : {*rsa, *ecc}) {
+    round_trip(credential_opener(key, high_range(0x000B, 32, 128)));
+    round_trip(credential_opener(key, high_range(0x000B, 32, 256)));
+    round_trip(credential_opener(key, high_range(0x000D, 64, 256)));
+  }
+}
+
 TEST(MakeCredential, P256KeyOpensIt) {
   const auto key = crypto::generate_p256();
   ASSERT_TRUE(key);

@@ -3,6 +3,8 @@
 #include "tests/unit/test_data.hpp"
 
 #include <gtest/gtest.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
 
 namespace custos::tpm {
 namespace {
@@ -182,6 +184,55 @@ TEST(AttestationKey, NeedsItsOwnStrongScheme) {
   EXPECT_FALSE(check_attestation_key(parsed(ecc_public(key, {.aes_bits = 128}))));
 }
 
+TEST(AttestationKey, EveryAcceptedKindOfKeyAndScheme) {
+  struct row {
+    crypto::key key;
+    std::uint16_t scheme, hash;
+  };
+  const auto p384 = crypto::key(std::shared_ptr<evp_pkey_st>(EVP_EC_gen("P-384"), EVP_PKEY_free));
+  std::vector<row> rows{{fresh_key(), 0x0018, 0x000B}, {p384, 0x0018, 0x000C}};
+  for (const unsigned bits : {2048U, 3072U, 4096U}) {
+    const auto rsa = crypto::generate_rsa(bits);
+    ASSERT_TRUE(rsa);
+    rows.push_back({*rsa, 0x0014, 0x000B}); // RSASSA
+    rows.push_back({*rsa, 0x0016, 0x000B}); // RSAPSS
+  }
+  for (const auto& [key, scheme, hash] : rows)
+    for (const auto name_alg :
+         {std::uint16_t{0x000B}, std::uint16_t{0x000C}, std::uint16_t{0x000D}}) {
+      const template_of t{.name_alg = name_alg, .scheme = scheme, .scheme_hash = hash};
+      const auto raw =
+          key.type() == crypto::key_type::rsa ? rsa_public(modulus_of(key), t) : ecc_public(key, t);
+      const auto area = parsed(raw);
+      EXPECT_TRUE(check_attestation_key(area)) << key.bits() << " " << scheme;
+      EXPECT_TRUE(area.key.same_public(key));
+      // Part 1, 16: the name is the hash, by the key's own algorithm, of what was received.
+      bytes name{0x00, static_cast<std::uint8_t>(name_alg)};
+      const auto digest = crypto::digest(static_cast<crypto::hash_alg>(name_alg), {raw});
+      name.insert(name.end(), digest.begin(), digest.end());
+      EXPECT_EQ(area.name, name);
+    }
+}
+
+TEST(AttestationKey, RecordedAttributesGiveTheirVerdicts) {
+  const auto cloud =
+      parsed(read_data("attestation/quotes/gce-cos-85-nonce9009/ak.tpmt_public.bin"));
+  EXPECT_EQ(cloud.attributes, 0x50072U);
+  EXPECT_TRUE(check_attestation_key(cloud));
+  // With noDA; its scheme is SHA-1, which is what is refused.
+  const auto vendor =
+      parsed(read_data("attestation/enrolment/goattest-infineon-rsa-ak/ak.tpmt_public.bin"));
+  EXPECT_EQ(vendor.attributes, 0x50472U);
+  const auto sha1 = check_attestation_key(vendor);
+  ASSERT_FALSE(sha1);
+  EXPECT_NE(sha1.failure().message.find("SHA-1"), std::string::npos);
+  EXPECT_TRUE(check_attestation_key(parsed(ecc_public(fresh_key(), {.attributes = 0x50472}))));
+  const auto free_key =
+      parsed(read_data("attestation/quotes/veraison-parsec-tpm/key.tpmt_public.bin"));
+  EXPECT_EQ(free_key.attributes, 0x40072U);
+  EXPECT_FALSE(check_attestation_key(free_key));
+}
+
 TEST(AttestationKey, AnUnrestrictedKeyOfTheSameTpmIsNone) {
   const auto area = parsed(read_data("attestation/quotes/veraison-parsec-tpm/key.tpmt_public.bin"));
   EXPECT_EQ(area.attributes, 0x40072U);
@@ -201,6 +252,11 @@ TEST(EndorsementKey, LowAndHighRangeTemplatesPass) {
   high.policy = bytes(48, 0xB2);
   high.aes_bits = 256;
   EXPECT_TRUE(check_endorsement_key(parsed(rsa_public(modulus, high))));
+  const auto rsa3072 = crypto::generate_rsa(3072);
+  ASSERT_TRUE(rsa3072);
+  EXPECT_TRUE(check_endorsement_key(parsed(rsa_public(modulus_of(*rsa3072), high))));
+  const crypto::key p384(std::shared_ptr<evp_pkey_st>(EVP_EC_gen("P-384"), EVP_PKEY_free));
+  EXPECT_TRUE(check_endorsement_key(parsed(ecc_public(p384, high))));
 }
 
 TEST(EndorsementKey, EveryDemandedAttributeIsDemanded) {

@@ -107,6 +107,9 @@ struct quote_of {
   std::uint16_t type = 0x8018;
   bytes signer = bytes(34, 0x01);
   bytes extra = bytes(32, 0x02);
+  std::uint64_t clock = 1000;
+  std::uint32_t reset_count = 7;
+  std::uint32_t restart_count = 3;
   std::uint8_t safe = 1;
   /// hash algorithm and select octets
   std::vector<std::pair<std::uint16_t, bytes>> selection{{0x000B, {0xFF, 0x00, 0x00}}};
@@ -117,7 +120,7 @@ struct quote_of {
 inline bytes quote_bytes(const quote_of& q) {
   tpm_bytes out;
   out.u32(q.magic).u16(q.type).sized(q.signer).sized(q.extra);
-  out.u64(1000).u32(7).u32(3).u8(q.safe).u64(0x0102030405060708);
+  out.u64(q.clock).u32(q.reset_count).u32(q.restart_count).u8(q.safe).u64(0x0102030405060708);
   out.u32(q.selection_count.value_or(static_cast<std::uint32_t>(q.selection.size())));
   for (const auto& [alg, select] : q.selection)
     out.u16(alg).u8(static_cast<std::uint8_t>(select.size())).raw(select);
