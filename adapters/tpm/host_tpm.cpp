@@ -96,9 +96,19 @@ result<host_tpm::impl::object> host_tpm::impl::from_tpm(TPM2_HANDLE handle, cons
 }
 
 result<host_tpm::impl::object> host_tpm::impl::open_ak(const ak_blob& ak) {
-  if (ak.handle != 0)
-    return from_tpm(ak.handle, "opening the attestation key at its persistent handle");
-  return load_ak(ak);
+  if (ak.handle == 0)
+    return load_ak(ak);
+  CUSTOS_TRY(auto found,
+             from_tpm(ak.handle, "opening the attestation key at its persistent handle"));
+  TPM2B_NAME* name = nullptr;
+  const auto rc = Esys_TR_GetName(esys, found.get(), &name);
+  const esys_ptr<TPM2B_NAME> owned(name);
+  if (rc != TSS2_RC_SUCCESS)
+    return tpm_error("asking for the name of the attestation key", rc);
+  CUSTOS_TRY(const auto area, parse_public(ak.public_area));
+  if (!crypto::equal(area.name, byte_view(name->name, name->size)))
+    return make_error(errc::corrupted, "another key is at the attestation key's handle");
+  return found;
 }
 
 result<std::vector<TPM2_HANDLE>> host_tpm::impl::handles(TPM2_HANDLE first, TPM2_HANDLE last) {
