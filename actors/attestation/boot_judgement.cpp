@@ -123,17 +123,32 @@ private:
   crypto::hash_alg facts_bank_ = crypto::hash_alg::sha256;
 };
 
-/// The banks to replay: those that some image judges; SHA-1 decides only where it is allowed.
-std::vector<crypto::hash_alg> banks_to_replay(const attested_boot& evidence,
-                                              const boot_policy& policy,
-                                              const attestation_settings& settings,
+/// Every bank that is quoted and logged: those that no image decides by must tell the same story.
+std::vector<crypto::hash_alg> banks_to_replay(std::span<const quoted_bank> banks,
                                               const eventlog::parsed_log& log) {
   std::vector<crypto::hash_alg> out;
-  for (const auto& b : evidence.banks)
-    if (log.bank_index(b.alg) && (b.alg != crypto::hash_alg::sha1 || settings.allow_sha1) &&
-        policy.judges(b.alg))
+  for (const auto& b : banks)
+    if (log.bank_index(b.alg))
       out.push_back(b.alg);
   return out;
+}
+
+/// SHA-1 decides only where it is allowed.
+std::vector<quoted_bank> banks_that_decide(std::span<const quoted_bank> banks,
+                                           const attestation_settings& settings) {
+  std::vector<quoted_bank> out(banks.begin(), banks.end());
+  if (!settings.allow_sha1)
+    out.erase(std::remove_if(out.begin(), out.end(),
+                             [](const auto& b) { return b.alg == crypto::hash_alg::sha1; }),
+              out.end());
+  return out;
+}
+
+/// Check 13 beyond the image's own bank. IMA extends its PCR after the boot log has ended.
+result<void> check_all_banks(const attested_boot& evidence, const eventlog::parsed_log& log,
+                             const eventlog::replayed& replayed, const base_image& image) {
+  const auto pcrs = pcrs_of(image) & ~(1U << ima::measured_pcr);
+  return about("/event_log", check_banks_agree(evidence.banks, log, replayed, pcrs));
 }
 
 } // namespace
@@ -149,14 +164,16 @@ result<boot_judgement> judge_boot(const attested_boot& evidence, const boot_poli
     return check_error("event-log-malformed", "/event_log",
                        "the event log has the old SHA-1 form, which is not allowed");
   CUSTOS_CHECK(check_banks(log, evidence.banks, settings.allow_sha1)); // 9
-  const auto algs = banks_to_replay(evidence, policy, settings, log);
+  const auto algs = banks_to_replay(evidence.banks, log);
   CUSTOS_TRY(const auto replayed, about("/event_log", eventlog::replay(log, algs)));
-  const boot_evidence boot{evidence.banks, log, replayed};
+  const auto deciding = banks_that_decide(evidence.banks, settings);
+  const boot_evidence boot{deciding, log, replayed};
   demands also(evidence, policy, settings, log, replayed);
   const demand_check check = [&also](const base_image& image) { return also.check(image); };
   auto outcome = policy.images().find(boot, check); // 13 to 17
   if (outcome.why)
     return about("/event_log", result<boot_judgement>(*std::move(outcome.why)));
+  CUSTOS_CHECK(check_all_banks(evidence, log, replayed, *outcome.image)); // 13
   auto out = std::move(also.found());
   out.image = std::move(outcome.image);
   const auto watched = policy.images().audit(boot, check);

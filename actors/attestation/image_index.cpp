@@ -32,6 +32,11 @@ std::uint64_t value_key(crypto::hash_alg bank, std::uint32_t pcr, std::uint64_t 
   return mixed(value ^ mixed(seed + pcr + (std::uint64_t{static_cast<std::uint16_t>(bank)} << 8U)));
 }
 
+std::uint64_t digest_key(std::uint64_t images_key, crypto::hash_alg bank, std::uint32_t pcr,
+                         std::uint64_t digest) {
+  return mixed(images_key ^ value_key(bank, pcr, digest));
+}
+
 /// The value that ordered events lead to.
 std::uint64_t outcome_of(const pcr_policy& policy, crypto::hash_alg bank, std::uint8_t start) {
   bytes value(crypto::digest_size(bank), (drtm_pcrs >> policy.pcr & 1U) != 0 ? 0xFF : 0x00);
@@ -79,7 +84,7 @@ struct image_index::filed_image {
   };
   struct digest_set {
     std::uint32_t pcr = 0;
-    std::vector<std::uint64_t> digests; ///< sorted
+    std::vector<std::uint64_t> digests; ///< sorted, each once
   };
 
   std::string name;
@@ -88,6 +93,7 @@ struct image_index::filed_image {
   std::uint32_t needed = 0;
   std::vector<keyed_pcr> keyed; ///< by PCR
   std::vector<digest_set> sets;
+  std::uint32_t set_pcrs = 0;
   bool judges = false; ///< an image that judges nothing must not match everything
   bool possible = true;
 };
@@ -118,6 +124,8 @@ image_index::filed_ptr image_index::file(const std::string& name, const image_pt
       for (const auto& e : p->events)
         set.digests.push_back(beginning(e.digest));
       std::sort(set.digests.begin(), set.digests.end());
+      set.digests.erase(std::unique(set.digests.begin(), set.digests.end()), set.digests.end());
+      out->set_pcrs |= 1U << p->pcr;
       continue;
     }
     out->keyed.push_back({p->pcr, outcomes_of(*p, *bank)});
@@ -145,14 +153,30 @@ void image_index::put(shelf& on, filed_ptr image) {
       keys = std::move(longer);
     }
     auto at = std::find_if(on.groups.begin(), on.groups.end(), [&](const group& g) {
-      return g.bank == image->bank && g.needed == image->needed && g.keyed == mask;
+      return g.bank == image->bank && g.needed == image->needed && g.keyed == mask &&
+             g.sets == image->set_pcrs;
     });
     if (at == on.groups.end())
-      at = on.groups.insert(at, group{image->bank, image->needed, mask, {}});
+      at = on.groups.insert(at, group{image->bank, image->needed, mask, image->set_pcrs, {}, {}});
     for (const auto key : keys)
       at->images[key].push_back(position);
   }
   on.images.push_back(std::move(image));
+}
+
+void image_index::list_digests(shelf& on) {
+  for (auto& g : on.groups) {
+    if (g.sets == 0)
+      continue;
+    for (const auto& [key, positions] : g.images) {
+      if (positions.size() <= images_to_scan_max)
+        continue;
+      for (const auto position : positions)
+        for (const auto& set : on.images[position]->sets)
+          for (const auto digest : set.digests)
+            g.by_digest[digest_key(key, g.bank, set.pcr, digest)].push_back(position);
+    }
+  }
 }
 
 image_index::image_index(object_index<base_image> images, const image_index* before)
@@ -177,6 +201,8 @@ image_index::image_index(object_index<base_image> images, const image_index* bef
     auto& on = filed->image->audit_only ? audited_ : enforced_;
     put(on, std::move(filed));
   }
+  list_digests(enforced_);
+  list_digests(audited_);
 }
 
 image_index::~image_index() = default;
@@ -204,8 +230,10 @@ public:
       const auto found = g.images.find(key);
       if (found == g.images.end())
         continue;
-      std::copy_if(found->second.begin(), found->second.end(), std::back_inserter(out),
-                   [&](std::uint32_t position) { return sets_allow(at(position)); });
+      const auto* const positions = narrowed(g, key, found->second);
+      if (positions != nullptr)
+        std::copy_if(positions->begin(), positions->end(), std::back_inserter(out),
+                     [&](std::uint32_t position) { return sets_allow(at(position)); });
     }
     std::sort(out.begin(), out.end());
     return out;
@@ -277,6 +305,26 @@ private:
       }
     std::stable_sort(out.begin(), out.end(),
                      [](const auto* a, const auto* b) { return a->size() < b->size(); });
+    return out;
+  }
+
+  /// Of many images with the same key: those that have the digest which fewest have. Null: none.
+  const std::vector<std::uint32_t>* narrowed(const group& g, std::uint64_t key,
+                                             const std::vector<std::uint32_t>& all) {
+    const auto* out = &all;
+    if (g.sets == 0 || all.size() <= images_to_scan_max)
+      return out;
+    for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr) {
+      if (!has(g.sets, pcr))
+        continue;
+      for (const auto digest : measured(g.bank, pcr)) {
+        const auto having = g.by_digest.find(digest_key(key, g.bank, pcr, digest));
+        if (having == g.by_digest.end())
+          return nullptr;
+        if (having->second.size() < out->size())
+          out = &having->second;
+      }
+    }
     return out;
   }
 

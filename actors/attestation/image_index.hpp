@@ -27,6 +27,8 @@ inline constexpr std::size_t listed_images_max = 16;
 /// Combinations of accepted values that an image is filed under; PCRs beyond are left to the
 /// comparison.
 inline constexpr std::size_t image_keys_max = 64;
+/// Images that are looked through one by one for what they accept.
+inline constexpr std::size_t images_to_scan_max = 16;
 /// Steps through the images that share a PCR value, to find the nearest.
 inline constexpr std::size_t nearest_steps_max = 4096;
 
@@ -101,7 +103,11 @@ private:
     crypto::hash_alg bank = crypto::hash_alg::sha256;
     std::uint32_t needed = 0; ///< PCRs that must be quoted
     std::uint32_t keyed = 0;  ///< PCRs whose values make the key
+    std::uint32_t sets = 0;   ///< PCRs of which sets of digests are accepted
     std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> images;
+    /// Where more than images_to_scan_max share a key: who accepts a digest, by key, PCR and
+    /// digest.
+    std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> by_digest;
   };
   /// Images of one kind: enforced, or audit-only.
   struct shelf {
@@ -114,6 +120,7 @@ private:
 
   static filed_ptr file(const std::string& name, const image_ptr& image);
   static void put(shelf& on, filed_ptr image);
+  static void list_digests(shelf& on);
 
   object_index<base_image> images_;
   std::vector<crypto::hash_alg> banks_;

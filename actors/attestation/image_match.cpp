@@ -170,9 +170,8 @@ result<void> check_extended(const quoted_bank& bank) {
   return {};
 }
 
-result<void> check_banks_agree(const std::vector<quoted_bank>& banks,
-                               const eventlog::parsed_log& log, const eventlog::replayed& replayed,
-                               std::uint32_t pcrs) {
+result<void> check_banks_agree(std::span<const quoted_bank> banks, const eventlog::parsed_log& log,
+                               const eventlog::replayed& replayed, std::uint32_t pcrs) {
   for (const auto& b : banks) {
     const auto* const claimed = log.bank_index(b.alg) ? replayed.find(b.alg) : nullptr;
     if (claimed == nullptr)

@@ -7,6 +7,7 @@
 #include "messages/config.hpp"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,9 +35,8 @@ result<void> check_extended(const quoted_bank& bank);
 /// the firmware left alone can make one bank tell another story than the other (CVE-2021-42299).
 /// `replayed` has all banks that are quoted and logged. error.check is "pcr-bank" or
 /// "event-log-replay", with pcr.
-result<void> check_banks_agree(const std::vector<quoted_bank>& banks,
-                               const eventlog::parsed_log& log, const eventlog::replayed& replayed,
-                               std::uint32_t pcrs);
+result<void> check_banks_agree(std::span<const quoted_bank> banks, const eventlog::parsed_log& log,
+                               const eventlog::replayed& replayed, std::uint32_t pcrs);
 
 /// The bank an image's digests are of.
 result<crypto::hash_alg> bank_of(const base_image& image);

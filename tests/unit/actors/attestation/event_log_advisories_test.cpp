@@ -104,6 +104,17 @@ protected:
   }
 };
 
+// The image decides by SHA-256; the bank beside it was extended with the log of another machine.
+TEST_F(Advisory, GHSA_c4qg_jj77_rcc3_CVE_2021_42299_TheBankThatNoImageJudges) {
+  const auto other = values_of(recorded("eventlogs/ubuntu-2104-no-dbx.bin"), {hash_alg::sha384});
+  auto d = s.begin();
+  for (auto& v : d.e.pcrs)
+    if (v.bank == 0x000C)
+      v.value = other.at(v.pcr).value;
+  d.requote();
+  EXPECT_EQ(refused(s.sign(d), "event-log-replay").pcr, 1U);
+}
+
 // The verifier believed values of PCRs that the quote had not covered.
 TEST_F(Advisory, CVE_2022_0317_AValueBesideTheQuote) {
   auto e = s.good();

@@ -152,6 +152,25 @@ TEST(image_index, sets_are_judged_among_images_that_share_the_rest) {
   EXPECT_EQ(found(only_sets, kernel_a()), "a");
 }
 
+TEST(image_index, finds_among_many_sets_that_share_the_rest) {
+  const auto all = 1U << 4 | 1U << 9;
+  object_index<base_image> images;
+  for (std::size_t i = 0; i < 3 * images_to_scan_max; ++i) {
+    const auto n = std::to_string(100 + i);
+    const booted other({{4, "shim"}, {4, "kernel " + n}, {4, "module " + n}, {9, "initrd"}});
+    auto image = with_form(other.image(n, all), pcr_form::set);
+    image.pcrs.back().form = pcr_form::ordered;
+    images.set(n, std::make_shared<const base_image>(image));
+  }
+  const image_index index(images);
+  EXPECT_EQ(found(index, booted({{4, "shim"}, {4, "kernel 120"}, {9, "initrd"}})), "120");
+  EXPECT_EQ(found(index, booted({{4, "module 147"}, {4, "kernel 147"}, {9, "initrd"}})), "147");
+  EXPECT_EQ(found(index, booted({{4, "shim"}, {9, "initrd"}})), "100");
+  EXPECT_EQ(found(index, booted({{4, "kernel 120"}, {4, "module 121"}, {9, "initrd"}})),
+            "no: base-image");
+  EXPECT_EQ(found(index, booted({{4, "kernel"}, {9, "initrd"}})), "no: base-image");
+}
+
 // The index only finds: an event of another type has the same digest, and is another.
 TEST(image_index, decides_by_the_complete_comparison) {
   auto image = kernel_a().image("a");
