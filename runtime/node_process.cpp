@@ -185,7 +185,7 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
     if (!seen)
       return std::nullopt;
     return keyprovider::host_sight{seen->ak_name, seen->reset_count, seen->first_seen_in_boot,
-                                   seen->failed_since};
+                                   seen->failed_since, seen->restart_count};
   };
   given.spawn_group = [this](const key_provider& p) { return spawn_group(p); };
   given.seal = [this](const crypto::secret_bytes& secret, std::string_view label) {

@@ -81,7 +81,8 @@ std::optional<host_standing> host_table::standing(std::string_view host) const {
   if (found == s.hosts.end())
     return std::nullopt;
   const auto& r = found->second.record;
-  return host_standing{r.ak_name, r.reset_count, r.first_seen_in_boot, r.failed_since};
+  return host_standing{r.ak_name, r.reset_count, r.first_seen_in_boot, r.failed_since,
+                       r.restart_count};
 }
 
 std::optional<ima_state> host_table::ima_of(std::string_view host) const {
@@ -143,10 +144,12 @@ result<void> host_table::see_clock(const host_id& host, byte_view ak_name,
     CUSTOS_CHECK(compare(r, clock));
   else
     r.ak_name = to_bytes(ak_name);
-  if (!same_key || r.reset_count != clock.reset_count) {
+  const bool rebooted = !same_key || r.reset_count != clock.reset_count;
+  if (rebooted)
     r.first_seen_in_boot = now;
+  // A sleep may have cost the TPM its PCRs (CVE-2018-6622): IMA is judged from its start again.
+  if (rebooted || r.restart_count != clock.restart_count)
     e->ima.reset();
-  }
   r.clock = clock.clock;
   r.reset_count = clock.reset_count;
   r.restart_count = clock.restart_count;

@@ -31,6 +31,7 @@ struct host_standing {
   std::uint32_t reset_count = 0;
   std::int64_t first_seen_in_boot = 0; ///< unix seconds
   std::int64_t failed_since = 0;       ///< unix seconds; 0: the host is in good standing
+  std::uint32_t restart_count = 0;     ///< within that boot
 };
 
 class host_table {

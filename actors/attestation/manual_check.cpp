@@ -75,7 +75,7 @@ private:
       return {};
     }
     CUSTOS_TRY(ak_, about("ak", tpm::parse_public(e_.ak)));
-    tell("attestation-key", tpm::check_attestation_key(ak_));
+    tell("attestation-key", tpm::check_attestation_key(ak_, e_.allow_sha1));
     if (!ak_.scheme) // told already; the signature's own scheme lets the other checks be made
       ak_.scheme = tpm::signing_scheme{signature.alg, signature.hash};
     return {};

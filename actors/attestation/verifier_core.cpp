@@ -116,7 +116,7 @@ verifier_core::issue_attestation_key(const attestation_key_request& request,
     return field_error(errc::invalid_argument, "/ak_public", ak.failure().message);
   CUSTOS_TRY(const auto fingerprint,
              check_ek_trust({ek->key, who.ek_chain, ak->name}, *trust_.at(config), now));
-  CUSTOS_CHECK(about("/ak_public", tpm::check_attestation_key(*ak)));
+  CUSTOS_CHECK(about("/ak_public", tpm::check_attestation_key(*ak, config->settings.allow_sha1)));
   CUSTOS_TRY(const bool bound, check_host(request.host, fingerprint, ak->name, *config));
   static_cast<void>(bound); // that comes with the first attestation, which proves possession
   who.host = request.host;
@@ -316,7 +316,14 @@ void verifier_core::note(const evidence& e, const progress& reached,
 result<appraisal> verifier_core::appraise(const evidence& e, const config_ptr& config,
                                           std::int64_t now) {
   progress reached;
-  auto outcome = run_checks(e, config, now, reached);
+  // A check that cannot be made is a failure on record, too (CVE-2022-3500).
+  auto outcome = [&]() -> result<appraisal> {
+    try {
+      return run_checks(e, config, now, reached);
+    } catch (const std::exception& thrown) {
+      return make_error(errc::internal, std::string("appraisal: ") + thrown.what());
+    }
+  }();
   note(e, reached, outcome, now);
   return outcome;
 }

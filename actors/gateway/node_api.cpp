@@ -182,11 +182,18 @@ void node_api::add_attestation_routes() {
         auto request = decode_attestation_key_request(r.request.body);
         if (!request)
           return respond(http::problem(request.failure()));
-        ports_.issue_attestation_key(
-            *std::move(request),
-            answer_with<attestation_key_issued>(respond, [](const auto& issued) {
-              return text_answer(encode_attestation_key_issued(issued));
-            }));
+        auto finish = [respond, audit = ports_.audit, host = request->host,
+                       remote = r.request.remote](result<attestation_key_issued> issued) {
+          if (!issued) {
+            const auto& e = issued.failure();
+            audit({host, remote, "attest.key", host, std::string(to_string(e.code)),
+                   e.check + ": " + e.message});
+            return respond(http::problem(e));
+          }
+          audit({host, remote, "attest.key", host, "ok", ""});
+          respond(text_answer(encode_attestation_key_issued(*issued)));
+        };
+        ports_.issue_attestation_key(*std::move(request), std::move(finish));
       });
   add("POST", "/attestation/v1/tokens", access::open, "Appraises evidence; the answer is the token",
       [this](routed_request&& r, const http::responder& respond) {

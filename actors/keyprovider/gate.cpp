@@ -77,7 +77,7 @@ result<void> check_boot(const token_facts& facts, const std::optional<host_sight
   if (!seen)
     return {};
   // Another node may have seen more of the host than this one: only a token that is older than what
-  // was seen here is refused. The count goes on modulo 2^32 (TPM 2.0 Part 1, 36.7).
+  // was seen here is refused. The counts go on modulo 2^32 (TPM 2.0 Part 1, 36.7).
   if (seen->ak_name != facts.ak_name) {
     if (facts.issued > seen->boot_seen)
       return {};
@@ -87,6 +87,10 @@ result<void> check_boot(const token_facts& facts, const std::optional<host_sight
   if (static_cast<std::int32_t>(seen->reset_count - facts.reset_count) > 0)
     return refusal(errc::token_invalid, check,
                    "the host has rebooted since it was attested; attest again");
+  if (seen->reset_count == facts.reset_count &&
+      static_cast<std::int32_t>(seen->restart_count - facts.restart_count) > 0)
+    return refusal(errc::token_invalid, check,
+                   "the host's TPM has slept since the host was attested; attest again");
   if (seen->failed_since != 0 && facts.issued <= seen->failed_since)
     return refusal(errc::token_invalid, check,
                    "the host has failed an attestation since the token was made");

@@ -48,10 +48,11 @@ struct token_facts {
   crypto::sha256_digest ek_spki_sha256{}; ///< endorsement key of the host's TPM
   std::string image;                      ///< base image that matched
   std::string image_version;
-  std::int64_t expires = 0;      ///< `exp`, unix seconds
-  std::int64_t issued = 0;       ///< `nbf`, unix seconds
-  bytes ak_name;                 ///< attestation key that the evidence was signed with
-  std::uint32_t reset_count = 0; ///< of the boot that was judged
+  std::int64_t expires = 0;        ///< `exp`, unix seconds
+  std::int64_t issued = 0;         ///< `nbf`, unix seconds
+  bytes ak_name;                   ///< attestation key that the evidence was signed with
+  std::uint32_t reset_count = 0;   ///< of the boot that was judged
+  std::uint32_t restart_count = 0; ///< the TPM's resumes in that boot
 };
 
 /// What this node has seen of a host since: reboots, and attestations that failed.
@@ -60,6 +61,7 @@ struct host_sight {
   std::uint32_t reset_count = 0;
   std::int64_t boot_seen = 0;    ///< when the first quote of this key and boot came, unix seconds
   std::int64_t failed_since = 0; ///< unix seconds, 0: it is in good standing
+  std::uint32_t restart_count = 0;
 };
 /// Nothing: the host was not seen by this node. Thread-safe, never blocks for long.
 using host_sight_source = std::function<std::optional<host_sight>(const std::string& host)>;

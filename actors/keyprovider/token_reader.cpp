@@ -21,6 +21,7 @@ token_check tokens_of(std::string issuer, token_keys keys) {
     facts.issued = claims.issued;
     facts.ak_name = std::move(claims.ak_name);
     facts.reset_count = claims.reset_count;
+    facts.restart_count = claims.restart_count;
     return facts;
   };
 }

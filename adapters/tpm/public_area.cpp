@@ -170,7 +170,7 @@ result<public_area> parse_certified_public(byte_view data, const crypto::key& ce
   return parse_area(data, &certified);
 }
 
-result<void> check_attestation_key(const public_area& area) {
+result<void> check_attestation_key(const public_area& area, bool allow_sha1) {
   constexpr const char* check = "attestation-key";
   CUSTOS_CHECK(check_attributes(area, check,
                                 {{attribute::restricted, "restricted"},
@@ -181,7 +181,7 @@ result<void> check_attestation_key(const public_area& area) {
                                 {{attribute::decrypt, "decrypt"}}));
   if (!area.scheme)
     return key_error(check, "the key has no signing scheme of its own");
-  if (area.scheme->hash == crypto::hash_alg::sha1)
+  if (area.scheme->hash == crypto::hash_alg::sha1 && !allow_sha1)
     return key_error(check, "the key signs with SHA-1, expected SHA-256 or better");
   if (area.symmetric)
     return key_error(check, "a signing key has no symmetric algorithm");

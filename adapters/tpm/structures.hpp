@@ -79,10 +79,10 @@ result<public_area> parse_certified_public(byte_view data, const crypto::key& ce
 
 /// Is this a key that signs only what the TPM itself made, and that never leaves the TPM?
 /// Attributes by mask: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin set; decrypt
-/// clear; a signing scheme with SHA-256 or better; no symmetric algorithm; name algorithm SHA-256
-/// or better. Without `restricted` the key would sign forged quotes (CVE-2021-3406 class).
-/// error.check is "attestation-key".
-result<void> check_attestation_key(const public_area& area);
+/// clear; a signing scheme with SHA-256 or better, or SHA-1 where that is allowed; no symmetric
+/// algorithm; name algorithm SHA-256 or better. Without `restricted` the key would sign forged
+/// quotes (CVE-2021-3406 class). error.check is "attestation-key".
+result<void> check_attestation_key(const public_area& area, bool allow_sha1 = false);
 
 /// Is this a restricted decryption key of the TCG EK Credential Profile's shape (low- and
 /// high-range templates alike): restricted, decrypt, fixedTPM, fixedParent, sensitiveDataOrigin,

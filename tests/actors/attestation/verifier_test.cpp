@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <set>
+#include <stdexcept>
 
 namespace custos::attestation {
 namespace {
@@ -132,6 +133,35 @@ TEST_F(VerifierActor, EnrolsAndRefusesToEnrol) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.failure().check, "attestation-key");
   EXPECT_TRUE(counters->read().empty()) << "verdicts are those of evidence";
+}
+
+/// A verifier that ended with an exception would leave hosts unjudged, and nobody would know.
+TEST_F(VerifierActor, Cve2022_3500_AnExceptionIsAnsweredAndCounted) {
+  const auto broken = std::make_shared<bool>(false);
+  const auto one = spawn_verifiers(system, 1,
+                                   {s.keys, cell,
+                                    [c = clock, broken] {
+                                      if (*broken)
+                                        throw std::runtime_error("no clock");
+                                      return *c;
+                                    },
+                                    counters})
+                       .front();
+  own(one);
+  const auto e = fresh();
+  attestation_key_request enrolment;
+  enrolment.host = host;
+  *broken = true;
+  for (int i = 0; i < 3; ++i) {
+    const auto verdict = ask<attestation_granted>(one, e);
+    ASSERT_FALSE(verdict);
+    EXPECT_EQ(verdict.failure().code, errc::internal);
+    EXPECT_NE(verdict.failure().message.find("no clock"), std::string::npos);
+    EXPECT_EQ(ask<attestation_key_issued>(one, enrolment).failure().code, errc::internal);
+  }
+  EXPECT_EQ(counters->read(), (std::map<std::string, std::uint64_t>{{"internal", 3}}));
+  *broken = false;
+  EXPECT_TRUE(ask<attestation_granted>(one, e)) << "and it goes on";
 }
 
 TEST_F(VerifierActor, EveryMessageInTheMailboxIsAnswered) {

@@ -41,7 +41,7 @@ protected:
 
 // ---- callers ------------------------------------------------------------------------------------
 
-TEST_F(trust_authority_test, is_closed_to_strangers) {
+TEST_F(trust_authority_test, cve_2026_1709_is_closed_to_strangers) {
   for (const auto& r : api->routes().routes()) {
     auto path = r.pattern.substr(std::string("/api").size());
     for (const auto& [from, to] : {std::pair<std::string, std::string>{"{cluster}", "ta"},

@@ -55,7 +55,7 @@ TEST(log_line, lets_no_field_pass_for_another) {
   EXPECT_EQ(json_line({{"detail", "\",\"level\":\"error"}}).at("level").as_string(), "warning");
 }
 
-TEST(log_line, is_one_line_whatever_a_peer_sends) {
+TEST(log_line, cve_2022_23949_is_one_line_whatever_a_peer_sends) {
   for (unsigned c = 0; c < 256; ++c) {
     const std::string nasty = "a" + std::string(1, static_cast<char>(c)) + "error node.fake";
     const auto line = text_line({{"detail", nasty}});

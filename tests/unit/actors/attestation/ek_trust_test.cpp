@@ -552,6 +552,14 @@ TEST_F(RecordedEks, DeviceIdentitiesAreNone) {
     const auto cert = read(file);
     EXPECT_FALSE(tpm::check_ek_certificate(cert, ek_profile::relaxed)) << file;
     EXPECT_LT(cert.not_after(), 1'790'000'000) << "ended in 2026";
+    // Nor if it were its own anchor: its time is over.
+    crypto::verify_options o;
+    o.now = cert.not_after() - 1;
+    EXPECT_TRUE(crypto::verify_chain(cert, {}, {cert}, o)) << file;
+    o.now = 1'790'000'000;
+    const auto late = crypto::verify_chain(cert, {}, {cert}, o);
+    ASSERT_FALSE(late) << file;
+    EXPECT_NE(late.failure().message.find("expired"), std::string::npos) << late.failure().message;
   }
 }
 

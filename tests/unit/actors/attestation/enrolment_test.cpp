@@ -161,6 +161,15 @@ TEST_F(AkEnrolment, AttestationKeysThatSignAnything) {
   refused(r, "attestation-key", "/ak_public");
 }
 
+TEST_F(AkEnrolment, AnAttestationKeyWithSha1OnlyWhereItIsAllowed) {
+  auto r = request();
+  r.ak_public = recorded("enrolment/goattest-infineon-rsa-ak/ak.tpmt_public.bin");
+  EXPECT_NE(refused(r, "attestation-key", "/ak_public").message.find("SHA-1"), std::string::npos);
+  s.config = std::make_shared<config_snapshot>(*s.config);
+  s.config->settings.allow_sha1 = true;
+  EXPECT_TRUE(issue(r));
+}
+
 TEST_F(AkEnrolment, EndorsementKeysThatAreNone) {
   auto r = request();
   r.ek_public = s.device.ak_public;

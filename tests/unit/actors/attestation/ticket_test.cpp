@@ -1,5 +1,6 @@
 #include "actors/attestation/ticket.hpp"
 
+#include <array>
 #include <gtest/gtest.h>
 #include <set>
 
@@ -37,6 +38,26 @@ TEST_F(Ticket, NoTwoAreAlike) {
   for (int i = 0; i < 1000; ++i)
     nonces.insert(make_ticket(key, now, 60).nonce);
   EXPECT_EQ(nonces.size(), 1000U);
+}
+
+// A nonce that is the same each time lets one quote be good for ever.
+TEST_F(Ticket, CVE_2026_6420_EveryNonceIsFresh) { // NOLINT(readability-identifier-naming)
+  constexpr std::size_t many = 100'000;
+  std::set<bytes> nonces;
+  std::set<std::string> tickets;
+  std::array<std::size_t, 256> octets{};
+  for (std::size_t i = 0; i < many; ++i) {
+    auto c = make_ticket(key, now, 60);
+    ASSERT_EQ(c.nonce.size(), 32U);
+    for (const auto o : c.nonce)
+      ++octets.at(o);
+    nonces.insert(std::move(c.nonce));
+    tickets.insert(std::move(c.ticket));
+  }
+  EXPECT_EQ(nonces.size(), many);
+  EXPECT_EQ(tickets.size(), many);
+  for (const auto n : octets) // 12,500 of each are expected, give or take 112
+    EXPECT_NEAR(static_cast<double>(n), 12'500.0, 1'500.0);
 }
 
 TEST_F(Ticket, LastsUntilItExpires) {

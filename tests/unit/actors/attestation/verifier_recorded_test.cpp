@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
+#include <sstream>
 
 // What other projects recorded on real machines, through the whole verifier.
 namespace custos::attestation {
@@ -28,6 +29,23 @@ std::string verdict_of(const scene& s, const evidence& e) {
   verifier_core core(s.keys);
   const auto verdict = core.appraise(e, s.config, now);
   return verdict ? "affirmed" : verdict.failure().check;
+}
+
+// The lists are those of the data as it was handed over; a file that is missing or was changed
+// would make every verdict about another one.
+TEST(RecordedData, EveryFileIsAsItWasReceived) {
+  std::istringstream lines(read_text("attestation/MANIFEST.md"));
+  std::size_t files = 0;
+  for (std::string line; std::getline(lines, line);) {
+    // "<SHA-256>  <path>"
+    if (line.size() < 67 || line.substr(64, 2) != "  " ||
+        line.find_first_not_of("0123456789abcdef") != 64)
+      continue;
+    const auto content = read_data("attestation/" + line.substr(66));
+    EXPECT_EQ(crypto::hex(crypto::sha256(content)), line.substr(0, 64)) << line.substr(66);
+    ++files;
+  }
+  EXPECT_EQ(files, 136U);
 }
 
 TEST(RecordedBoot, RealMachinesAreAffirmedWithTheirOwnImage) {

@@ -77,7 +77,7 @@ TEST_F(audit_chain, the_hash_covers_the_line_up_to_itself) {
             line.substr(comma + 9, 64));
 }
 
-TEST_F(audit_chain, text_from_outside_cannot_forge_lines_or_move_terminals) {
+TEST_F(audit_chain, cve_2022_23949_text_from_outside_cannot_forge_lines_or_move_terminals) {
   chain_head head;
   audit_record evil = record("x");
   evil.actor = "a\n{\"sequence\":2}\r\x1b[2J\x7f\"\\";

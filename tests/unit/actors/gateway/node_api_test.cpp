@@ -272,6 +272,55 @@ TEST_F(node_api_test, judges_the_caller_of_every_route_before_anything_else) {
   }
 }
 
+// Administration was open to callers without a certificate of an administrator.
+TEST_F(node_api_test, cve_2026_1709_every_route_and_every_kind_of_caller) {
+  const auto expired = [] {
+    crypto::certificate_request r;
+    r.common_name = "alice";
+    r.client_auth = true;
+    r.not_before = now - 7200;
+    r.not_after = now - 1;
+    return crypto::issue_certificate(r, made().client_key, made().ca_key, &made().ca).value();
+  }();
+  const auto other_key = crypto::generate_p256().value();
+  const auto other_ca = make_certificate("ca", true, other_key, other_key, nullptr);
+  const struct {
+    std::string who;
+    crypto::certificate peer;
+    unsigned status;
+  } callers[]{
+      {"no certificate", {}, 401},
+      {"a host's own certificate",
+       make_certificate("host-7", false, made().client_key, made().client_key, nullptr), 403},
+      {"a host's of our authority", made().issue("host-7"), 403},
+      {"an administrator's, expired", expired, 403},
+      {"an administrator's name, another authority",
+       make_certificate("alice", false, made().client_key, other_key, &other_ca), 403},
+      {"an administrator's name, signed by itself",
+       make_certificate("alice", false, made().client_key, made().client_key, nullptr), 403},
+      {"the authority itself", made().ca, 403},
+  };
+  std::size_t closed = 0;
+  for (const auto& r : api.routes().routes()) {
+    if (r.who == access::open)
+      continue;
+    ++closed;
+    for (const auto& c : callers) {
+      services.audit.clear();
+      const auto a = send(r.method, path_of(r), "{}", c.peer);
+      EXPECT_EQ(a.status, c.status) << r.method << " " << r.pattern << ": " << c.who;
+      ASSERT_EQ(services.audit.size(), 1U) << r.method << " " << r.pattern << ": " << c.who;
+      EXPECT_EQ(services.audit[0].object, path_of(r));
+    }
+  }
+  EXPECT_GT(closed, 15U);
+  EXPECT_TRUE(services.commands.asked.empty() && services.objects.asked.empty() &&
+              services.lists.asked.empty() && services.certificates.asked.empty() &&
+              services.primary_keys.asked.empty() && services.token_keys.asked.empty() &&
+              services.simulations.asked.empty() && services.forgotten.asked.empty() &&
+              services.sealed.empty() && services.tokens.empty() && services.csrs.empty());
+}
+
 TEST_F(node_api_test, reaches_no_service_for_callers_it_refuses) {
   for (const auto& r : api.routes().routes())
     if (r.who != access::open)
@@ -382,6 +431,46 @@ TEST_F(node_api_test, certifies_attestation_keys) {
   EXPECT_EQ(decode_attestation_key_issued(a.body)->encrypted_secret, bytes{2});
   ASSERT_EQ(services.attestation_keys.asked.size(), 1U);
   EXPECT_EQ(services.attestation_keys.asked[0].host, "host-7");
+}
+
+// The id of a host was taken over by whoever enrolled under it again: here that is refused by the
+// service, and on record.
+TEST_F(node_api_test, cve_2025_13609_a_refused_enrolment_is_recorded) {
+  auto no = make_error(errc::attestation_failed, "the host id is bound to another endorsement key");
+  no.check = "host-binding";
+  services.attestation_keys.reply = no;
+  const auto a = send("POST", "/attestation/v1/attestation-keys", key_request_body());
+  expect_problem(a, 403, "attestation-failed", "", "attestation-keys");
+  EXPECT_EQ(json_of(a).at("type").as_string(), "urn:custos:check:host-binding");
+  ASSERT_EQ(services.audit.size(), 1U);
+  EXPECT_EQ(services.audit[0].action, "attest.key");
+  EXPECT_EQ(services.audit[0].actor, "host-7");
+  EXPECT_EQ(services.audit[0].remote, "192.0.2.7:40000");
+  EXPECT_EQ(services.audit[0].outcome, "attestation-failed");
+  EXPECT_NE(services.audit[0].detail.find("host-binding"), std::string::npos);
+  services.attestation_keys.reply = attestation_key_issued{{1}, {2}, {3}};
+  send("POST", "/attestation/v1/attestation-keys", key_request_body());
+  ASSERT_EQ(services.audit.size(), 2U);
+  EXPECT_EQ(services.audit[1].outcome, "ok");
+}
+
+// A name from outside went into the log as it came. Records keep what was said, and are written as
+// one line (audit_chain.cve_2022_23949_*); an answer's headers hold none of it.
+TEST_F(node_api_test, cve_2022_23949_a_host_id_with_line_breaks) {
+  auto no = make_error(errc::attestation_failed, "the AK certificate is for another host");
+  no.check = "ak-certificate";
+  services.appraisals.reply = no;
+  auto body = json::parse_any(evidence_body()).value().as_object();
+  const std::string evil = "host-7\r\n{\"sequence\":2,\"outcome\":\"ok\"}\r\n";
+  body["host"] = evil;
+  const auto a = send("POST", "/attestation/v1/tokens", bj::serialize(body));
+  expect_problem(a, 403, "attestation-failed", "", "tokens");
+  EXPECT_EQ(a.body.find("sequence"), std::string::npos);
+  for (const auto& h : a.headers)
+    EXPECT_EQ(h.value.find_first_of("\r\n"), std::string::npos) << h.name;
+  ASSERT_EQ(services.audit.size(), 2U);
+  EXPECT_EQ(services.audit[1].outcome, "attestation-failed");
+  EXPECT_EQ(services.audit[1].object, evil);
 }
 
 TEST_F(node_api_test, appraises_evidence_and_records_the_verdict) {

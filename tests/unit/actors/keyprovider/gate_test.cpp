@@ -243,6 +243,24 @@ TEST_F(gate_test, a_token_ends_with_the_boot_it_is_about) {
   EXPECT_EQ(refused_by(g), "") << "another node saw the newer boot";
 }
 
+TEST_F(gate_test, cve_2018_6622_a_token_ends_with_a_sleep_of_the_tpm) {
+  facts.ak_name = bytes(34, 1);
+  facts.reset_count = 7;
+  facts.restart_count = 0xFFFFFFFF;
+  host_sight seen{bytes(34, 1), 7, now - 200, 0, 0xFFFFFFFF};
+  gate g([this](std::string_view, std::int64_t) -> result<token_facts> { return facts; }, {},
+         [&](const std::string&) { return std::optional(seen); });
+  EXPECT_EQ(refused_by(g), "");
+  seen.restart_count = 0; // one sleep later: the count goes on modulo 2^32
+  EXPECT_EQ(refused_by(g), "gate-boot");
+  EXPECT_EQ(last.code, errc::token_invalid);
+  seen.restart_count = 0xFFFFFFFE;
+  EXPECT_EQ(refused_by(g), "") << "another node saw the sleep";
+  seen.reset_count = 6;
+  seen.restart_count = 5;
+  EXPECT_EQ(refused_by(g), "") << "sleeps of an earlier boot say nothing of this one";
+}
+
 TEST_F(gate_test, a_token_ends_with_its_attestation_key) {
   facts.ak_name = bytes(34, 1);
   facts.issued = now - 100;

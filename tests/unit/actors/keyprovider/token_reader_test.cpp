@@ -26,6 +26,8 @@ protected:
     claims.pcrs_used = {0, 7};
     claims.event_log_sha256.fill(4);
     claims.ak_name = bytes(34, 5);
+    claims.reset_count = 6;
+    claims.restart_count = 7;
     keys = {{"k1", key, "ES256"}};
   }
   token_check check() {
@@ -55,6 +57,10 @@ TEST_F(token_reader, gives_the_gate_what_the_token_says) {
   EXPECT_EQ(facts->image, "debian");
   EXPECT_EQ(facts->image_version, "12.7");
   EXPECT_EQ(facts->expires, claims.expires);
+  EXPECT_EQ(facts->issued, claims.issued);
+  EXPECT_EQ(facts->ak_name, claims.ak_name);
+  EXPECT_EQ(facts->reset_count, 6U);
+  EXPECT_EQ(facts->restart_count, 7U);
   EXPECT_EQ(asked_at, now) << "which keys are trusted is a matter of time";
 }
 

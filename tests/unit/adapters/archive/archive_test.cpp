@@ -130,7 +130,7 @@ TEST(tgz, refuses_what_is_no_plain_file) {
             errc::unsupported);
 }
 
-TEST(tgz, is_bounded_before_it_is_looked_at) {
+TEST(tgz, cve_2022_23951_is_bounded_before_it_is_looked_at) {
   const auto bomb = made([](archive_entry*) {}, std::string(std::size_t{8} << 20, '\0'));
   EXPECT_LT(bomb.size(), 64U << 10U);
   EXPECT_EQ(code_of(bomb, {1U << 20U, 1U << 20U, 4}), errc::too_large);

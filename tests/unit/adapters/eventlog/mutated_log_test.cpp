@@ -149,5 +149,76 @@ TEST(MutatedLog, LengthsAtTheirExtremesInEveryRecordedLog) {
   }
 }
 
+// The header: one event of the old form, in it the list of banks and the vendor's information.
+TEST(MutatedLog, LengthsOfTheHeaderOfEveryRecordedLog) {
+  constexpr std::size_t event_size_at = 28;
+  constexpr std::size_t algorithms_at = event_size_at + 4 + 24;
+  std::size_t headers = 0;
+  for (const auto& file : all_logs()) {
+    const auto original = read_data(file);
+    const auto whole = parse(original);
+    ASSERT_TRUE(whole);
+    if (!whole->crypto_agile)
+      continue;
+    ++headers;
+    const auto refused = [&](const bytes& log, const std::string& what) {
+      const auto parsed = parse(log);
+      ASSERT_FALSE(parsed) << file << " " << what;
+      EXPECT_EQ(parsed.failure().check, "event-log-malformed") << file << " " << what;
+    };
+    const auto size = static_cast<std::uint32_t>(whole->events[0].data.size());
+    const auto banks = static_cast<std::uint32_t>(whole->banks.size());
+    for (const std::uint32_t value : {0U, size - 1, 0x7FFFFFFFU, 0x80000000U, 0xFFFFFFFFU}) {
+      auto log = original;
+      set_u32(log, event_size_at, value);
+      refused(log, "event size " + std::to_string(value));
+    }
+    for (const std::uint32_t value :
+         {0U, banks - 1, banks + 1, 17U, 0x7FFFFFFFU, 0x80000000U, 0xFFFFFFFFU}) {
+      auto log = original;
+      set_u32(log, algorithms_at, value);
+      refused(log, "algorithms " + std::to_string(value));
+    }
+    for (const auto value : bytes{0x7F, 0x80, 0xFF}) {
+      auto log = original;
+      log.at(algorithms_at + 4 + 4 * banks) = value;
+      refused(log, "vendor information " + std::to_string(value));
+    }
+    for (std::size_t n = 1; n < banks; ++n) { // the first bank once more
+      auto log = original;
+      std::copy_n(log.begin() + algorithms_at + 4, 2,
+                  log.begin() + static_cast<long>(algorithms_at + 4 + 4 * n));
+      refused(log, "bank " + std::to_string(n));
+    }
+  }
+  EXPECT_GT(headers, 15U);
+}
+
+TEST(MutatedLog, AnAlgorithmTwiceInAnyEventOfEveryRecordedLog) {
+  std::size_t tried = 0;
+  for (const auto& file : all_logs()) {
+    const auto original = read_data(file);
+    const auto whole = parse(original);
+    ASSERT_TRUE(whole);
+    for (const auto& e : whole->events)
+      for (std::size_t bank = 1; whole->crypto_agile && bank < whole->banks.size(); ++bank) {
+        const auto first = whole->digest(e, std::size_t{0});
+        const auto digest = whole->digest(e, bank);
+        if (first.empty() || digest.empty())
+          continue;
+        auto log = original;
+        const auto from = first.data() - original.data() - 2;
+        const auto to = digest.data() - original.data() - 2;
+        std::copy_n(original.begin() + from, 2, log.begin() + to);
+        const auto parsed = parse(log);
+        ASSERT_FALSE(parsed) << file << " event " << e.index;
+        EXPECT_EQ(parsed.failure().check, "event-log-malformed");
+        EXPECT_EQ(parsed.failure().event, e.index) << file;
+        ++tried;
+      }
+  }
+  EXPECT_GT(tried, 1000U);
+}
+
 } // namespace
 } // namespace custos::eventlog

@@ -189,6 +189,42 @@ TEST(SignatureList, ReadsTheVariablesOfEveryRecordedLog) {
   EXPECT_EQ(most, 460U); // two certificates, 267 and 191 hashes
 }
 
+// go-attestation#500 and its like, on what firmware really writes.
+TEST(SignatureList, SizesAtTheirExtremesInEveryListOfEveryRecordedLog) {
+  std::size_t lists = 0;
+  const auto u32_at = [](byte_view in, std::size_t at) {
+    return std::uint32_t{in[at]} | std::uint32_t{in[at + 1]} << 8 |
+           std::uint32_t{in[at + 2]} << 16 | std::uint32_t{in[at + 3]} << 24;
+  };
+  for (const auto& file : all_logs()) {
+    const auto log = read_data(file);
+    const auto parsed = parse(log);
+    ASSERT_TRUE(parsed);
+    for (const auto& e : parsed->events) {
+      if (e.pcr != 7 || e.type != event_type::efi_variable_driver_config)
+        continue;
+      const auto variable = parse_uefi_variable(e.data);
+      ASSERT_TRUE(variable) << file;
+      if (variable->name == "SecureBoot")
+        continue;
+      const auto whole = to_bytes(variable->data);
+      for (std::size_t start = 0; start < whole.size();
+           start += u32_at(whole, start + list_size_at), ++lists)
+        for (const auto field : {list_size_at, header_size_at, signature_size_at}) {
+          const auto right = u32_at(whole, start + field);
+          for (const std::uint32_t value : {0U, 1U, 15U, 16U, right - 1, right + 1, 0x7FFFFFFFU,
+                                            0x80000000U, 0xFFFFFFFEU, 0xFFFFFFFFU})
+            if (value != right) {
+              EXPECT_FALSE(parse_signature_lists(with_u32(whole, start + field, value)))
+                  << file << " event " << e.index << " list at " << start << " field " << field
+                  << ": " << value;
+            }
+        }
+    }
+  }
+  EXPECT_GT(lists, 100U);
+}
+
 TEST(SignatureList, TruncationAtEveryByteOfARecordedDbx) {
   const auto log = read_data(logs_dir + "debian-10.bin");
   const auto parsed = parse(log);

@@ -7,6 +7,7 @@
 #include <future>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <thread>
@@ -256,6 +257,13 @@ public:
               static_cast<ssize_t>(text.size()));
     return rest();
   }
+  /// Sends one octet, of `text` and then of no end; false: the other end has closed.
+  bool drip(std::string_view text, std::size_t n) const {
+    const char octet = n < text.size() ? text[n] : 'a';
+    char answer = 0;
+    return ::send(fd_, &octet, 1, MSG_NOSIGNAL) == 1 &&
+           ::recv(fd_, &answer, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+  }
   std::string rest() {
     std::string out;
     std::array<char, 4096> part{};
@@ -308,6 +316,105 @@ TEST_F(HttpTest, ASilentHandshakeIsCutOff) {
   EXPECT_EQ(s->counters().handshake_failures, 1U);
 }
 
+/// Connections that the other end has not closed.
+std::size_t count_open(const std::vector<int>& sockets) {
+  std::size_t open = 0;
+  for (const int fd : sockets) {
+    char octet = 0;
+    open += ::recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN ? 1U : 0U;
+  }
+  return open;
+}
+
+// Handshakes that were begun and not gone on with kept a server from everybody else.
+TEST_F(HttpTest, cve_2023_38200_ten_thousand_half_open_connections) {
+  constexpr std::size_t many = 10'000;
+  constexpr std::size_t at_once_max = 1'000;
+  auto s = serve(echo_handler, [](server_options& o) {
+    o.connections_max = at_once_max;
+    o.handshake_timeout = 300ms;
+  });
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  if (files.rlim_max < many + 2 * at_once_max)
+    GTEST_SKIP() << "this process may open " << files.rlim_max << " files only";
+  const rlimit before = files;
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  sockaddr_in a{};
+  a.sin_family = AF_INET;
+  a.sin_port = htons(s->port());
+  a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::vector<int> sockets;
+  for (std::size_t i = 0; i < many; ++i) {
+    sockets.push_back(::socket(AF_INET, SOCK_STREAM, 0));
+    ASSERT_GE(sockets.back(), 0) << i;
+    ASSERT_EQ(::connect(sockets.back(), reinterpret_cast<const sockaddr*>(&a), sizeof a), 0) << i;
+    const char hello[] = {0x16, 0x03, 0x01}; // the first octets of a ClientHello
+    static_cast<void>(::send(sockets.back(), hello, sizeof hello, MSG_NOSIGNAL));
+    if (i % 512 == 0) {
+      EXPECT_LE(s->counters().connections, at_once_max);
+    }
+  }
+  // All still held by the attacker; whoever comes now is served as soon as their time is over.
+  auto c = connect();
+  result<response> answer = make_error(errc::unavailable, "not asked yet");
+  const auto until = std::chrono::steady_clock::now() + 20s;
+  while (!answer && std::chrono::steady_clock::now() < until)
+    answer = c->send_wait(get(url_of(*s)));
+  EXPECT_TRUE(answer.ok()) << answer.failure().message;
+  while (count_open(sockets) != 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  EXPECT_EQ(count_open(sockets), 0U) << "none of them outlives its time";
+  const auto counted = s->counters();
+  EXPECT_GE(counted.accepted, many);
+  EXPECT_GE(counted.refused + counted.handshake_failures, many);
+  for (const int fd : sockets)
+    ::close(fd);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+// A request that arrives an octet at a time is cut off, however busy it looks.
+TEST_F(HttpTest, cve_2023_38200_a_request_that_drips) {
+  auto s = serve(echo_handler, [](server_options& o) {
+    o.tls.reset();
+    o.read_timeout = 200ms;
+  });
+  const raw_connection dripping(s->port());
+  const auto began = std::chrono::steady_clock::now();
+  std::size_t sent = 0;
+  while (dripping.drip("GET / HTTP/1.1\r\nA: ", sent++) &&
+         std::chrono::steady_clock::now() - began < 10s)
+    std::this_thread::yield();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
+  EXPECT_EQ(s->counters().requests, 0U);
+}
+
+// What was small on its way was large when it had been unpacked. Nothing is unpacked here: a body
+// counts as it came, whatever it says of itself.
+TEST_F(HttpTest, cve_2022_23951_nothing_is_unpacked) {
+  std::promise<std::string> body;
+  auto s = serve(
+      [&](request&& r, const responder& respond) {
+        body.set_value(r.body);
+        respond(response{});
+      },
+      [](server_options& o) {
+        o.tls.reset();
+        o.body_bytes_max = 64;
+      });
+  const std::string packed("\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0", 20);
+  raw_connection(s->port()).say("POST /p HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 20"
+                                "\r\nConnection: close\r\n\r\n" +
+                                packed);
+  EXPECT_EQ(body.get_future().get(), packed);
+  // Nor may a body grow beyond the limit in pieces.
+  std::string chunked = "POST /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 5; ++i)
+    chunked += "10\r\n0123456789abcdef\r\n";
+  EXPECT_NE(raw_connection(s->port()).say(chunked + "0\r\n\r\n").find("413"), std::string::npos);
+}
+
 TEST_F(HttpTest, ExpectContinueIsAnswered) {
   auto s = serve(echo_handler, [](server_options& o) { o.tls.reset(); });
   const auto text =
@@ -354,6 +461,41 @@ TEST(ParseUrl, TakesWhatIsRightAndNamesWhatIsWrong) {
        {"", "node", "ftp://x", "https://", "https://a:0", "https://a:65536", "https://a:b",
         "http://example.org/", "https://[::1", "https://a b/", "https://u@h/", "https://h/\n"})
     EXPECT_FALSE(parse_url(bad).ok()) << bad;
+}
+
+// Dots and slashes in a name led to files of others. Here no path leads to a file, and what would
+// climb is no path.
+TEST(ParseRequest, trustee_74d74ed0_paths_that_climb) {
+  const server_options limits;
+  const auto path_of = [&](const std::string& target) {
+    const auto r = parse_request(as_bytes("GET " + target + " HTTP/1.1\r\n\r\n"), limits);
+    return r.ok() ? r->path : "refused: " + r.failure().field;
+  };
+  for (const std::string name : {"..",
+                                 "../..",
+                                 "..%2f",
+                                 "..%2F..%2fetc%2fpasswd",
+                                 "%2e%2e",
+                                 "%2e%2e%2f",
+                                 ".%2e",
+                                 "%2E.",
+                                 "vault/../../x",
+                                 "vault%2f..%2f..",
+                                 ".",
+                                 "%2e",
+                                 "",
+                                 "%2f",
+                                 "vault%2f%2fx",
+                                 "a%00b",
+                                 "a%0d%0ab",
+                                 "%",
+                                 "%2",
+                                 "%zz"})
+    EXPECT_EQ(path_of("/keys/v1/providers/" + name + "/generate"), "refused: path") << name;
+  EXPECT_EQ(path_of("/keys/v1/providers/vault%2eold/generate"),
+            "/keys/v1/providers/vault.old/generate");
+  // Decoded once: what is left of it is a name like any other.
+  EXPECT_EQ(path_of("/keys/v1/providers/..%252f/generate"), "/keys/v1/providers/..%2f/generate");
 }
 
 TEST(ParseRequest, LimitsAndFormsWithoutASocket) {

@@ -165,8 +165,15 @@ TEST(ImaLog, EveryFlippedBitIsFoundOrChangesAHash) {
             make_signature(hash_alg::sha256, 1, bytes(8, 3)));
   w.add_buf("kexec-cmdline", hash_alg::sha256, as_bytes("quiet"));
   w.add_ima("/old", bytes(20, 9));
-  for (const auto& log : {w.binary(), to_bytes(w.ascii())}) {
-    for (std::size_t bit = 0; bit < 8 * log.size(); ++bit) {
+  std::vector<bytes> logs{w.binary(), to_bytes(w.ascii())};
+  for (const auto& file : recorded_ima_logs)
+    logs.push_back(read_data(file));
+  for (const auto& log : logs) {
+    // The first entry of the recorded lists is a violation.
+    const auto whole = parse(log);
+    ASSERT_TRUE(whole);
+    const std::size_t from = whole->entries[0].violation ? whole->entries[1].offset : 0;
+    for (std::size_t bit = 8 * from; bit < 8 * log.size(); ++bit) {
       auto flipped = log;
       flipped[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
       const auto parsed = parse(flipped);
