@@ -26,7 +26,8 @@ public:
   void logged(replica_id id, log_index index, term_number term, term_number before,
               command_id command);
   /// State-machine safety, by entry and by the hash of all before.
-  void applied(replica_id id, const applied_entry& e, const machine_state& now);
+  /// `during`: the term of the replica then; the entry was committed in it or earlier.
+  void applied(replica_id id, const applied_entry& e, const machine_state& now, term_number during);
   void restored(replica_id id, const machine_state& now);
 
   void acknowledged(command_id command, log_index index);
@@ -45,6 +46,7 @@ private:
     term_number term = 0;
     command_id command = 0;
     std::uint64_t hash = 0;
+    term_number seen_in = 0;
   };
   struct logged_entry {
     term_number before = 0;

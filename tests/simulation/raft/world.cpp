@@ -58,7 +58,7 @@ public:
     checker_.logged(by, index, term, before, command);
   }
   void applied(replica_id by, const applied_entry& e, const machine_state& now) override {
-    checker_.applied(by, e, now);
+    checker_.applied(by, e, now, sites_[by].what->term());
   }
   void restored(replica_id by, const machine_state& now) override {
     checker_.restored(by, now);
