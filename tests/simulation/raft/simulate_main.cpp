@@ -1,5 +1,5 @@
 // Runs many histories and says what came of them. Exit codes: 0 no violation, 1 a violation (its
-// seed is printed), 64 wrong arguments. With --expect-violation 0 and 1 change places.
+// seed is printed), 64 wrong arguments, 70 a defect. With --expect-violation 0 and 1 change places.
 
 #include "tests/simulation/raft/world.hpp"
 
@@ -7,8 +7,9 @@
 
 #include <chrono>
 #include <cstdio>
+#include <exception>
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using namespace custos::raft::simulation;
   std::uint64_t histories = 1000;
   std::uint64_t seed = 1;
@@ -72,4 +73,7 @@ int main(int argc, char** argv) {
     std::printf("VIOLATION in seed %llu: %s\n", static_cast<unsigned long long>(seed + done - 1),
                 violation.c_str());
   return violation.empty() == expect_violation ? 1 : 0;
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "raft-simulate: %s\n", e.what());
+  return 70;
 }
