@@ -165,14 +165,15 @@ TEST(ManualCheck, CVE_2024_29039_ADebugPcrIsNoOther) { // NOLINT(readability-ide
 
 // Of the values shown, as recorded, each one changed, left out, under another number or bank.
 TEST(ManualCheck, EveryValueOfTheCloudMachineCounts) {
-  for (const auto& [name, alg] :
+  for (const auto& bank :
        {std::pair<std::string, std::uint16_t>{"sha256", 0x000B}, {"sha384", 0x000C}})
     for (std::uint32_t pcr = 0; pcr < 24; ++pcr) {
-      const auto whole = cloud_machine(name);
+      const auto whole = cloud_machine(bank.first);
       const auto changed = [&](auto&& change) {
         auto e = whole;
-        const auto at = std::find_if(e.pcrs->begin(), e.pcrs->end(),
-                                     [&](const auto& v) { return v.bank == alg && v.pcr == pcr; });
+        const auto at = std::find_if(e.pcrs->begin(), e.pcrs->end(), [&](const auto& v) {
+          return v.bank == bank.second && v.pcr == pcr;
+        });
         change(*at);
         return failed(e);
       };
