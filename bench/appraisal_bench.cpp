@@ -221,7 +221,7 @@ void appraise_longest_log(benchmark::State& state) {
     must_hold(state, core.appraise(e, s.config, now));
   }
   state.counters["log_bytes"] = static_cast<double>(s.log.size());
-  // What the arena grew to, with evidence and image of the same length beside it.
+  // Run alone, the whole heap: evidence and image of the same length are beside it.
   state.counters["arena_bytes"] = static_cast<double>(mallinfo2().arena + mallinfo2().hblkhd);
   state.SetItemsProcessed(state.iterations());
 }

@@ -123,16 +123,6 @@ private:
   crypto::hash_alg facts_bank_ = crypto::hash_alg::sha256;
 };
 
-/// Every bank that is quoted and logged: those that no image decides by must tell the same story.
-std::vector<crypto::hash_alg> banks_to_replay(std::span<const quoted_bank> banks,
-                                              const eventlog::parsed_log& log) {
-  std::vector<crypto::hash_alg> out;
-  for (const auto& b : banks)
-    if (log.bank_index(b.alg))
-      out.push_back(b.alg);
-  return out;
-}
-
 /// SHA-1 decides only where it is allowed.
 std::vector<quoted_bank> banks_that_decide(std::span<const quoted_bank> banks,
                                            const attestation_settings& settings) {
@@ -164,8 +154,8 @@ result<boot_judgement> judge_boot(const attested_boot& evidence, const boot_poli
     return check_error("event-log-malformed", "/event_log",
                        "the event log has the old SHA-1 form, which is not allowed");
   CUSTOS_CHECK(check_banks(log, evidence.banks, settings.allow_sha1)); // 9
-  const auto algs = banks_to_replay(evidence.banks, log);
-  CUSTOS_TRY(const auto replayed, about("/event_log", eventlog::replay(log, algs)));
+  CUSTOS_TRY(const auto replayed,
+             about("/event_log", eventlog::replay(log, logged_banks(evidence.banks, log))));
   const auto deciding = banks_that_decide(evidence.banks, settings);
   const boot_evidence boot{deciding, log, replayed};
   demands also(evidence, policy, settings, log, replayed);

@@ -1,7 +1,5 @@
 #include "actors/attestation/boot_policy.hpp"
 
-#include <algorithm>
-
 namespace custos::attestation {
 
 boot_policy::boot_policy(const object_index<base_image>& images, const boot_policy* before)
@@ -19,11 +17,6 @@ boot_policy::boot_policy(const object_index<base_image>& images, const boot_poli
     if (auto made = ima_index::build(*image->ima))
       ima_.emplace(image, std::make_shared<const ima_index>(*std::move(made)));
   }
-}
-
-bool boot_policy::judges(crypto::hash_alg bank) const {
-  const auto& banks = images_.banks();
-  return std::find(banks.begin(), banks.end(), bank) != banks.end();
 }
 
 const ima_index* boot_policy::ima_of(const base_image& image) const {

@@ -18,8 +18,6 @@ public:
   explicit boot_policy(const object_index<base_image>& images, const boot_policy* before = nullptr);
 
   [[nodiscard]] const image_index& images() const { return images_; }
-  /// Some image judges this bank.
-  [[nodiscard]] bool judges(crypto::hash_alg bank) const;
   /// nullptr: the image demands no IMA log, or its policy cannot be used (a signer's key that does
   /// not parse any more): then it accepts nothing.
   [[nodiscard]] const ima_index* ima_of(const base_image& image) const;

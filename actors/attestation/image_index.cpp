@@ -93,7 +93,6 @@ struct image_index::filed_image {
   std::uint32_t needed = 0;
   std::vector<keyed_pcr> keyed; ///< by PCR
   std::vector<digest_set> sets;
-  std::uint32_t set_pcrs = 0;
   bool judges = false; ///< an image that judges nothing must not match everything
   bool possible = true;
 };
@@ -125,7 +124,6 @@ image_index::filed_ptr image_index::file(const std::string& name, const image_pt
         set.digests.push_back(beginning(e.digest));
       std::sort(set.digests.begin(), set.digests.end());
       set.digests.erase(std::unique(set.digests.begin(), set.digests.end()), set.digests.end());
-      out->set_pcrs |= 1U << p->pcr;
       continue;
     }
     out->keyed.push_back({p->pcr, outcomes_of(*p, *bank)});
@@ -152,12 +150,15 @@ void image_index::put(shelf& on, filed_ptr image) {
           longer.push_back(mixed(key ^ v));
       keys = std::move(longer);
     }
+    std::uint32_t sets = 0;
+    for (const auto& s : image->sets)
+      sets |= 1U << s.pcr;
     auto at = std::find_if(on.groups.begin(), on.groups.end(), [&](const group& g) {
       return g.bank == image->bank && g.needed == image->needed && g.keyed == mask &&
-             g.sets == image->set_pcrs;
+             g.sets == sets;
     });
     if (at == on.groups.end())
-      at = on.groups.insert(at, group{image->bank, image->needed, mask, image->set_pcrs, {}, {}});
+      at = on.groups.insert(at, group{image->bank, image->needed, mask, sets, {}, {}});
     for (const auto key : keys)
       at->images[key].push_back(position);
   }
@@ -196,8 +197,6 @@ image_index::image_index(object_index<base_image> images, const image_index* bef
       filed = file(name, i.shared());
     if (!filed)
       continue; // of a bank or PCR that we do not know: nothing can match it
-    if (std::find(banks_.begin(), banks_.end(), filed->bank) == banks_.end())
-      banks_.push_back(filed->bank);
     auto& on = filed->image->audit_only ? audited_ : enforced_;
     put(on, std::move(filed));
   }

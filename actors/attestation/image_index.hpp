@@ -38,7 +38,7 @@ using image_ptr = std::shared_ptr<const base_image>;
 struct boot_evidence {
   std::span<const quoted_bank> banks;
   const eventlog::parsed_log& log;
-  const eventlog::replayed& replayed; ///< of image_index::banks() that are quoted and logged
+  const eventlog::replayed& replayed; ///< of logged_banks()
 };
 
 /// Further demands of an image whose PCRs match (Secure Boot, IMA): success, or why not.
@@ -69,8 +69,6 @@ public:
   [[nodiscard]] bool is_of(const object_index<base_image>& images) const {
     return images_.same_as(images);
   }
-  /// Banks that any image, audit-only or not, has digests of.
-  [[nodiscard]] const std::vector<crypto::hash_alg>& banks() const { return banks_; }
 
   /// Check 8: at least one enforced image can be judged from what was signed. Success where there
   /// is no image at all: find() says so.
@@ -123,7 +121,6 @@ private:
   static void list_digests(shelf& on);
 
   object_index<base_image> images_;
-  std::vector<crypto::hash_alg> banks_;
   shelf enforced_;
   shelf audited_;
 };

@@ -154,6 +154,15 @@ std::vector<quoted_bank> quoted_banks(const tpm::attest& quote,
   return out;
 }
 
+std::vector<crypto::hash_alg> logged_banks(std::span<const quoted_bank> banks,
+                                           const eventlog::parsed_log& log) {
+  std::vector<crypto::hash_alg> out;
+  for (const auto& b : banks)
+    if (log.bank_index(b.alg))
+      out.push_back(b.alg);
+  return out;
+}
+
 result<void> check_extended(const quoted_bank& bank) {
   for (std::uint32_t pcr = 0; pcr < eventlog::pcrs_max; ++pcr) {
     if (((bank.mask & firmware_pcrs) >> pcr & 1U) == 0)

@@ -26,6 +26,11 @@ struct quoted_bank {
 std::vector<quoted_bank> quoted_banks(const tpm::attest& quote,
                                       const std::vector<pcr_value>& values);
 
+/// Every bank that is quoted and logged, to be replayed: those that no image decides by must tell
+/// the same story.
+std::vector<crypto::hash_alg> logged_banks(std::span<const quoted_bank> banks,
+                                           const eventlog::parsed_log& log);
+
 /// Check 9 for one bank: PCRs 0-7 have been extended. A bank that the firmware never extended can
 /// be made to say anything (CVE-2021-42299). error.check is "pcr-bank", with pcr.
 result<void> check_extended(const quoted_bank& bank);
@@ -33,7 +38,7 @@ result<void> check_extended(const quoted_bank& bank);
 /// Check 13 for every bank that is quoted, whether an image decides by it or not: the log has the
 /// bank, and leads to its value in each of `pcrs` that has events. Whoever can extend a bank that
 /// the firmware left alone can make one bank tell another story than the other (CVE-2021-42299).
-/// `replayed` has all banks that are quoted and logged. error.check is "pcr-bank" or
+/// `replayed` is of logged_banks(). error.check is "pcr-bank" or
 /// "event-log-replay", with pcr.
 result<void> check_banks_agree(std::span<const quoted_bank> banks, const eventlog::parsed_log& log,
                                const eventlog::replayed& replayed, std::uint32_t pcrs);

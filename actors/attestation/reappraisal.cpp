@@ -97,11 +97,7 @@ boost::json::object explain(const kept_evidence& e, const appraisal_context& con
   const auto banks = banks_of(e);
   // A log that does not parse explains nothing; the verdict says why.
   if (const auto log = eventlog::parse(e.event_log)) {
-    std::vector<crypto::hash_alg> algs;
-    for (const auto& b : banks)
-      if (log->bank_index(b.alg) && context.policy->judges(b.alg))
-        algs.push_back(b.alg);
-    if (const auto replayed = eventlog::replay(*log, algs)) {
+    if (const auto replayed = eventlog::replay(*log, logged_banks(banks, *log))) {
       const boot_evidence boot{banks, *log, *replayed};
       for (const auto& image : context.policy->images().worth_explaining(boot))
         images.emplace_back(json_of(explain(*image, boot)));

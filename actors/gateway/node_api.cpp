@@ -113,6 +113,13 @@ http::response applied_answer(const config_applied& applied, unsigned status) {
   return r;
 }
 
+/// What a host asked for and did not get.
+audit_record refusal_of(const std::string& host, const std::string& remote, const char* action,
+                        const error& why) {
+  return {
+      host, remote, action, host, std::string(to_string(why.code)), why.check + ": " + why.message};
+}
+
 } // namespace
 
 node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
@@ -185,10 +192,8 @@ void node_api::add_attestation_routes() {
         auto finish = [respond, audit = ports_.audit, host = request->host,
                        remote = r.request.remote](result<attestation_key_issued> issued) {
           if (!issued) {
-            const auto& e = issued.failure();
-            audit({host, remote, "attest.key", host, std::string(to_string(e.code)),
-                   e.check + ": " + e.message});
-            return respond(http::problem(e));
+            audit(refusal_of(host, remote, "attest.key", issued.failure()));
+            return respond(http::problem(issued.failure()));
           }
           audit({host, remote, "attest.key", host, "ok", ""});
           respond(text_answer(encode_attestation_key_issued(*issued)));
@@ -204,10 +209,8 @@ void node_api::add_attestation_routes() {
         auto finish = [respond, audit = ports_.audit, host = request->host,
                        remote = r.request.remote](result<attestation_granted> granted) {
           if (!granted) {
-            const auto& e = granted.failure();
-            audit({host, remote, "attest.token", host, std::string(to_string(e.code)),
-                   e.check + ": " + e.message});
-            return respond(http::problem(e));
+            audit(refusal_of(host, remote, "attest.token", granted.failure()));
+            return respond(http::problem(granted.failure()));
           }
           audit({host, remote, "attest.token", granted->image, "ok", granted->image_version});
           respond(text_answer(encode_attestation_granted(*granted)));

@@ -54,7 +54,7 @@ void core::tick(milliseconds now) {
 bool core::leader_is_alive() const {
   if (role_ == raft::role::leader)
     return true; // it steps down by itself when it hears no majority
-  return leader_ != 0 && leader_heard_ != 0 && now_ - leader_heard_ < options_.election_ms;
+  return leader_ != 0 && now_ - leader_heard_ < options_.election_ms;
 }
 
 // ---- terms and votes ----------------------------------------------------------------------------
@@ -62,7 +62,7 @@ bool core::leader_is_alive() const {
 void core::follow(term_number term, replica_id leader) {
   if (term > durable_.term) {
     durable_ = {term, 0};
-    durable_changed();
+    state_dirty_ = true;
     incoming_.reset();
     leader_ = 0;
   }
@@ -85,7 +85,7 @@ void core::campaign(bool transfer) {
   follow(durable_.term + 1, 0);
   role_ = raft::role::candidate;
   durable_.voted_for = self_;
-  durable_changed();
+  state_dirty_ = true;
   push_back_election();
   vote_request ask;
   ask.term = durable_.term;
@@ -108,10 +108,10 @@ void core::handle(replica_id from, const vote_request& m) {
       m.last_term > log_.last_term() ||
       (m.last_term == log_.last_term() && m.last_index >= log_.last_index()); // [O 3.6.1]
   const bool free = durable_.voted_for == 0 || durable_.voted_for == from;
-  const bool granted = up_to_date && free && role_ != raft::role::leader;
+  const bool granted = up_to_date && free;
   if (granted) {
     durable_.voted_for = from;
-    durable_changed();
+    state_dirty_ = true;
     push_back_election();
   }
   hold(from, vote_response{durable_.term, granted}, 0);
@@ -187,11 +187,10 @@ std::optional<write> core::collect_write() {
   w.installs = std::move(installs_);
   w.compacts = std::move(compacts_);
   w.first = dirty_first_;
+  // Only what is durable leaves the log at its beginning: the base lies before what has changed.
   if (dirty_first_ != 0)
-    for (auto i = std::max(dirty_first_, log_.base().index + 1); i <= log_.last_index(); ++i)
+    for (auto i = dirty_first_; i <= log_.last_index(); ++i)
       w.entries.push_back(log_.at(i));
-  if (w.first != 0)
-    w.first = std::max(w.first, log_.base().index + 1);
   open_.push_back(
       {w.number, state_dirty_, w.first, w.first == 0 ? 0 : log_.last_index(), w.installs});
   state_dirty_ = false;

@@ -199,7 +199,6 @@ private:
   void handle(replica_id from, const vote_request& m);
   void handle(replica_id from, const vote_response& m);
   void handle(replica_id from, const timeout_now& m);
-  void durable_changed() { state_dirty_ = true; }
   void entries_changed(log_index first);
   [[nodiscard]] std::uint64_t write_that_has(log_index match) const;
   void hold(replica_id to, message m, log_index match);
@@ -248,7 +247,7 @@ private:
   log_index delivered_ = 0;
   raft::role role_ = raft::role::follower;
   replica_id leader_ = 0;
-  milliseconds leader_heard_ = 0; ///< 0: not in this life
+  milliseconds leader_heard_ = 0; ///< of leader_, if that is another
   milliseconds election_at_ = 0;
   std::optional<error> fault_;
 

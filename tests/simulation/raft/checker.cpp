@@ -19,7 +19,7 @@ void checker::leads(replica_id id, const machine& m) {
     return;
   for (auto index = std::max<log_index>(m.first_index(), 1); index < truth_.size(); ++index)
     // A leader whose votes were long under way may come late: others of later terms know more.
-    if (const auto& t = truth_[index]; t.hash != 0 && t.term != 0 && t.seen_in < m.term())
+    if (const auto& t = truth_[index]; t.hash != 0 && t.seen_in < m.term())
       if (index > m.first_index() && m.term_at(index) != t.term)
         violated(at("leader completeness", id, index));
 }
@@ -39,7 +39,7 @@ void checker::applied(replica_id id, const applied_entry& e, const machine_state
   auto& t = truth_[e.index];
   if (t.hash == 0)
     t = {e.term, e.command, now.hash, during};
-  else if (t.hash != now.hash || t.command != e.command || (e.term != 0 && t.term != e.term))
+  else if (t.hash != now.hash || t.command != e.command || t.term != e.term)
     violated(at("state-machine safety", id, e.index));
 }
 

@@ -291,8 +291,4 @@ std::unique_ptr<machine> make_machine(replica_id id, const membership& members,
   return std::make_unique<core_machine>(id, members, options, seed, around);
 }
 
-abilities machine_abilities() {
-  return {};
-}
-
 } // namespace custos::raft::simulation

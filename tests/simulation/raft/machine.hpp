@@ -1,6 +1,6 @@
 #pragma once
-// What the simulation drives: a machine with a replica and a disk that outlives its crashes. What
-// kind of replica it is, is decided by which make_machine is linked.
+// What the simulation drives: a machine with a replica, and a disk that outlives its crashes. The
+// world knows it by this interface only, and so cannot look into the core that it judges.
 
 #include "cluster/raft/types.hpp"
 
@@ -13,7 +13,7 @@ namespace custos::raft::simulation {
 
 using random_source = std::mt19937_64;
 
-/// A message on its way; only machines of the same kind look inside.
+/// A message on its way; only machines look inside.
 using packet = std::shared_ptr<const void>;
 
 /// A command of a client; 0: the entry is none.
@@ -27,7 +27,7 @@ struct machine_state {
 
 struct applied_entry {
   log_index index = 0;
-  term_number term = 0; ///< 0: the library does not say
+  term_number term = 0;
   command_id command = 0;
 };
 
@@ -102,12 +102,6 @@ public:
 std::unique_ptr<machine> make_machine(replica_id id, const membership& members,
                                       const machine_options& options, std::uint64_t seed,
                                       surroundings& around);
-
-/// What the kind of replica can take part in.
-struct abilities {
-  bool membership = true; ///< changes of members while it runs
-};
-abilities machine_abilities();
 
 /// The hash of a sequence of entries goes on.
 inline std::uint64_t hash_on(std::uint64_t hash, log_index index, command_id command) {

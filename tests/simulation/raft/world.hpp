@@ -17,7 +17,6 @@ struct history_options {
   std::uint64_t seed = 1;
   unsigned replicas = 3;          ///< at the beginning, all of them voters
   milliseconds faults_ms = 15000; ///< then everything is healed, and must become well
-  bool verbose = false;
 };
 
 struct history_outcome {

@@ -6,7 +6,7 @@
 #include "actors/attestation/verifier_core.hpp"
 #include "adapters/eventlog/event_types.hpp"
 #include "adapters/eventlog/writer.hpp"
-#include "tests/unit/actors/attestation/software_tpm.hpp"
+#include "tests/unit/actors/attestation/refusals.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -29,17 +29,9 @@ protected:
   std::unique_ptr<verifier_core> core = std::make_unique<verifier_core>(s.keys, shared);
 
   error refused(const evidence& e, const std::string& check, std::int64_t at = now) {
-    const auto verdict = core->appraise(e, s.config, at);
-    EXPECT_FALSE(verdict) << "affirmed, expected " << check;
-    if (verdict)
-      return {};
-    EXPECT_EQ(verdict.failure().check, check) << verdict.failure().message;
-    return verdict.failure();
+    return refusal_of(*core, s, e, check, at);
   }
-  void affirmed(const evidence& e, std::int64_t at = now) {
-    const auto verdict = core->appraise(e, s.config, at);
-    EXPECT_TRUE(verdict) << verdict.failure().check << ": " << verdict.failure().message;
-  }
+  void affirmed(const evidence& e, std::int64_t at = now) { expect_affirmed(*core, s, e, at); }
   void reconfigure() { s.config = std::make_shared<config_snapshot>(*s.config); }
   host_record record() const { return *shared.hosts->find(host); }
 };

@@ -3,6 +3,7 @@
 #include "actors/attestation/verifier_core.hpp"
 #include "tests/unit/actors/attestation/log_surgery.hpp"
 #include "tests/unit/actors/attestation/pcr7_steps.hpp"
+#include "tests/unit/actors/attestation/refusals.hpp"
 #include "tests/unit/adapters/eventlog/recorded_logs.hpp"
 
 #include <gtest/gtest.h>
@@ -95,12 +96,7 @@ protected:
   verifier_core core{s.keys};
 
   error refused(const evidence& e, const std::string& check) {
-    const auto verdict = core.appraise(e, s.config, now);
-    EXPECT_FALSE(verdict) << "affirmed, expected " << check;
-    if (verdict)
-      return {};
-    EXPECT_EQ(verdict.failure().check, check) << verdict.failure().message;
-    return verdict.failure();
+    return refusal_of(core, s, e, check);
   }
 };
 

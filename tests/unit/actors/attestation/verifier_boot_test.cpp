@@ -1,5 +1,6 @@
 #include "actors/attestation/verifier_core.hpp"
 #include "tests/unit/actors/attestation/log_surgery.hpp"
+#include "tests/unit/actors/attestation/refusals.hpp"
 
 #include <gtest/gtest.h>
 
@@ -25,18 +26,11 @@ protected:
     return s.sign(d);
   }
   error refused(const evidence& e, const std::string& check) {
-    const auto verdict = core.appraise(e, s.config, now);
-    EXPECT_FALSE(verdict) << "affirmed, expected " << check;
-    if (verdict)
-      return {};
-    EXPECT_EQ(verdict.failure().check, check) << verdict.failure().message;
-    EXPECT_EQ(verdict.failure().field, "/event_log");
-    return verdict.failure();
+    auto why = refusal_of(core, s, e, check);
+    EXPECT_EQ(why.field, "/event_log");
+    return why;
   }
-  void affirmed(const evidence& e) {
-    const auto verdict = core.appraise(e, s.config, now);
-    EXPECT_TRUE(verdict) << verdict.failure().check << ": " << verdict.failure().message;
-  }
+  void affirmed(const evidence& e) { expect_affirmed(core, s, e); }
   static bool judged(const eventlog::event& e) {
     return e.type != et::no_action && (default_pcrs >> e.pcr & 1U) != 0;
   }

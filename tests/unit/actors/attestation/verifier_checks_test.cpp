@@ -1,6 +1,6 @@
 #include "actors/attestation/verifier_core.hpp"
 #include "adapters/eventlog/event_types.hpp"
-#include "tests/unit/actors/attestation/software_tpm.hpp"
+#include "tests/unit/actors/attestation/refusals.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,20 +18,12 @@ protected:
 
   error refused(const evidence& e, const std::string& check, const std::string& field,
                 std::int64_t at = now) {
-    const auto verdict = core.appraise(e, s.config, at);
-    EXPECT_FALSE(verdict) << "affirmed, expected " << check;
-    if (verdict)
-      return {};
-    const auto& why = verdict.failure();
-    EXPECT_EQ(why.check, check) << why.message;
+    auto why = refusal_of(core, s, e, check, at);
     EXPECT_EQ(why.field, field) << why.message;
     EXPECT_FALSE(why.message.empty());
     return why;
   }
-  void affirmed(const evidence& e, std::int64_t at = now) {
-    const auto verdict = core.appraise(e, s.config, at);
-    EXPECT_TRUE(verdict) << verdict.failure().check << ": " << verdict.failure().message;
-  }
+  void affirmed(const evidence& e, std::int64_t at = now) { expect_affirmed(core, s, e, at); }
   /// The next snapshot: verifiers tell snapshots apart by address.
   void reconfigure() { s.config = std::make_shared<config_snapshot>(*s.config); }
 };

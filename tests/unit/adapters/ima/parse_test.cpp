@@ -133,13 +133,18 @@ TEST(ImaLog, AnEmptyListHasNoEntries) {
   EXPECT_TRUE(parsed->entries.empty());
 }
 
+/// Both forms of a list, and the recorded ones.
+std::vector<bytes> with_recorded(const ima::writer& w) {
+  std::vector<bytes> out{w.binary(), to_bytes(w.ascii())};
+  for (const auto& file : recorded_ima_logs)
+    out.push_back(read_data(file));
+  return out;
+}
+
 // A list cut anywhere fails, or ends exactly behind one of its own entries.
 TEST(ImaLog, TruncationAtEveryByte) {
   const auto w = every_template();
-  std::vector<bytes> logs{w.binary(), to_bytes(w.ascii())};
-  for (const auto& file : recorded_ima_logs)
-    logs.push_back(read_data(file));
-  for (const auto& log : logs) {
+  for (const auto& log : with_recorded(w)) {
     const auto whole = parse(log);
     ASSERT_TRUE(whole);
     std::vector<std::uint32_t> starts;
@@ -165,10 +170,7 @@ TEST(ImaLog, EveryFlippedBitIsFoundOrChangesAHash) {
             make_signature(hash_alg::sha256, 1, bytes(8, 3)));
   w.add_buf("kexec-cmdline", hash_alg::sha256, as_bytes("quiet"));
   w.add_ima("/old", bytes(20, 9));
-  std::vector<bytes> logs{w.binary(), to_bytes(w.ascii())};
-  for (const auto& file : recorded_ima_logs)
-    logs.push_back(read_data(file));
-  for (const auto& log : logs) {
+  for (const auto& log : with_recorded(w)) {
     // The first entry of the recorded lists is a violation.
     const auto whole = parse(log);
     ASSERT_TRUE(whole);
