@@ -13,14 +13,6 @@ bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/// The same names that objects of the configuration have.
-bool is_node_name(std::string_view name) {
-  return !name.empty() && name.size() <= node_name_bytes_max && is_letter_or_digit(name.front()) &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
-         });
-}
-
 bool is_program_version(std::string_view text) {
   return !text.empty() && text.size() <= program_version_bytes_max &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
@@ -105,6 +97,13 @@ refusal_text describe(refusal_reason reason) {
 }
 
 } // namespace
+
+bool is_node_name(std::string_view name) {
+  return !name.empty() && name.size() <= node_name_bytes_max && is_letter_or_digit(name.front()) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
+         });
+}
 
 bytes write_hello(const hello& h) {
   assert(is_node_name(h.node) && is_program_version(h.program_version));

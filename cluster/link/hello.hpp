@@ -37,9 +37,12 @@ struct hello {
   std::uint16_t version_max = protocol_version_max;
   cluster_id cluster{};
   incarnation process{};
-  std::string node;            ///< 1-128 of [A-Za-z0-9._-], the first a letter or digit
+  std::string node;            ///< is_node_name
   std::string program_version; ///< 1-32 printable ASCII characters; for people
 };
+
+/// 1-128 of [A-Za-z0-9._-], the first a letter or digit: as names of the configuration.
+bool is_node_name(std::string_view name);
 
 /// Names in `hello` that are out of bounds are a programmer error.
 bytes write_hello(const hello& h);

@@ -219,9 +219,11 @@ void hub::dial(peer& p) {
     return;
   p.attempt = std::make_shared<dial_attempt>(strand_, p.member.host, p.member.port);
   note_state(p.member.name);
-  p.attempt->start(options_.dial_timeout,
-                   [self = shared_from_this(), name = p.member.name, attempt = p.attempt.get()](
-                       auto r) { self->on_dialled(name, attempt, std::move(r)); });
+  p.attempt->start(options_.dial_timeout, [weak = weak_from_this(), name = p.member.name,
+                                           attempt = p.attempt.get()](auto r) {
+    if (const auto self = weak.lock()) // we own the attempt
+      self->on_dialled(name, attempt, std::move(r));
+  });
 }
 
 void hub::on_dialled(const std::string& name, const dial_attempt* attempt,

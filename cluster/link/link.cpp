@@ -48,8 +48,7 @@ result<hello> own_hello(const link_identity& identity) {
   std::copy(random.begin(), random.end(), own.process.begin());
   own.node = identity.node;
   own.program_version = CUSTOS_VERSION;
-  // What we could not read ourselves, no peer could.
-  if (own.node.empty() || own.node.size() > node_name_bytes_max || !read_hello(write_hello(own)))
+  if (!is_node_name(own.node))
     return field_error(errc::invalid_argument, "node", "expected the name of a node");
   return own;
 }
