@@ -1,5 +1,7 @@
 #include "cluster/link/pairing.hpp"
 
+#include <algorithm>
+
 namespace custos::cluster::link {
 
 std::optional<connection_id> pairing::link() const {
@@ -156,13 +158,26 @@ pairing_effects pairing::closed(connection_id id) {
     next_.reset();
     open(chosen, out);
   }
-  // Those that waited for this link to answer or to go.
-  std::vector<connection_id> waiting;
-  for (const auto& [other, c] : candidates_)
-    waiting.push_back(other);
-  for (const auto other : waiting)
-    consider(other, out);
+  consider_all(out);
   return out;
+}
+
+/// Those that waited for a link to answer or to go: the best first, for it becomes the link, and
+/// what the peer said on the others before is no reason to replace it.
+void pairing::consider_all(pairing_effects& out) {
+  std::vector<std::pair<std::uint64_t, connection_id>> waiting; // the number counts, then the age
+  for (const auto& [id, c] : candidates_)
+    waiting.emplace_back(c.number, id);
+  std::sort(waiting.rbegin(), waiting.rend());
+  for (const auto& [number, id] : waiting) {
+    const auto found = candidates_.find(id);
+    if (found == candidates_.end())
+      continue;
+    if (arbiter_ && link() && found->second.peer_ready && found->second.process == open_->process)
+      refuse(id, refusal_reason::duplicate, out);
+    else
+      consider(id, out);
+  }
 }
 
 } // namespace custos::cluster::link

@@ -98,6 +98,7 @@ private:
   };
 
   void consider(connection_id id, pairing_effects& out);
+  void consider_all(pairing_effects& out);
   void decide(connection_id id, candidate& c, pairing_effects& out);
   void follow(connection_id id, candidate& c, pairing_effects& out);
   void replace_link(connection_id id, pairing_effects& out);
