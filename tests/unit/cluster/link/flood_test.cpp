@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <csignal>
+#include <deque>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -48,7 +49,13 @@ public:
   child_node& operator=(const child_node&) = delete;
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
-  void signal(int which) const { ::kill(pid_, which); }
+  void freeze() const {
+    ::kill(pid_, SIGSTOP);
+    int status = 0;
+    EXPECT_EQ(::waitpid(pid_, &status, WUNTRACED), pid_); // all its threads stand still
+    EXPECT_TRUE(WIFSTOPPED(status));
+  }
+  void thaw() const { ::kill(pid_, SIGCONT); }
   /// Ends the child; its exit status, 0 if it lived to the end.
   int stop() {
     ::close(control_);
@@ -128,39 +135,45 @@ public:
   flood(const flood&) = delete;
   flood& operator=(const flood&) = delete;
 
-  void open_one() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    ASSERT_GE(fd, 0);
-    sockaddr_in from{};
-    from.sin_family = AF_INET;
-    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + static_cast<std::uint32_t>(opened_ % 50));
-    ASSERT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&from), sizeof from), 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port_);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 &&
-        errno == EINPROGRESS) {
-      pollfd connected{fd, POLLOUT, 0};
-      ::poll(&connected, 1, 100); // the backlog may be full: this one is half-open in the kernel
+  /// Opens some at once.
+  void open_some(std::size_t n) {
+    std::vector<pollfd> fresh;
+    for (std::size_t i = 0; i < n; ++i)
+      fresh.push_back({connect(), POLLOUT, 0});
+    for (auto& one : fresh) {
+      ::poll(&one, 1, 100); // the backlog may be full: then it is half-open in the kernel
+      if (opened_++ % 2 == 1) {
+        const auto garbage = as_bytes("\x16\x03\x01\x7f\xff garbage garbage garbage garbage");
+        ::send(one.fd, garbage.data(), garbage.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      }
+      open_.push_back(one.fd);
     }
-    if (opened_ % 2 == 1) {
-      const auto garbage = as_bytes("\x16\x03\x01\x7f\xff garbage garbage garbage garbage");
-      ::send(fd, garbage.data(), garbage.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
-    ++opened_;
-    open_.push_back(fd);
-    if (open_.size() > open_max_) {
+    while (open_.size() > open_max_) {
       ::close(open_.front());
-      open_.erase(open_.begin());
+      open_.pop_front();
     }
   }
 
 private:
+  int connect() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    EXPECT_GE(fd, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + ++last_address_ % 50);
+    EXPECT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    address.sin_port = htons(port_);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int done = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    EXPECT_TRUE(done == 0 || errno == EINPROGRESS);
+    return fd;
+  }
+
   std::uint16_t port_;
   std::size_t open_max_;
   std::size_t opened_ = 0;
-  std::vector<int> open_;
+  std::uint32_t last_address_ = 0;
+  std::deque<int> open_;
 };
 
 std::vector<std::uint64_t> counters_of(test_node& b, std::size_t frames_before) {
@@ -191,8 +204,9 @@ std::vector<std::uint64_t> survive(const link_options& options, std::size_t conn
       EXPECT_TRUE(n->link->set_members({{"a", "127.0.0.1", a.port()}}).ok());
     flood strangers(a.port(), std::min(files.usable(), connections));
     std::size_t echoes = 0;
-    for (std::size_t i = 1; i <= connections; ++i) {
-      strangers.open_one();
+    constexpr std::size_t at_once = 50;
+    for (std::size_t i = at_once; i <= connections; i += at_once) {
+      strangers.open_some(at_once);
       if (i == connections / 4) {
         b.link->start();
         EXPECT_TRUE(b.record.wait_up("a"));
@@ -251,9 +265,11 @@ TEST(LinkFlood, AStoppedProcessStallsNobody) {
   ASSERT_TRUE(b.record.wait_up("a"));
   ASSERT_TRUE(b.record.wait_up("c"));
   ASSERT_TRUE(c.record.wait_up("b"));
-  a.signal(SIGSTOP);
+  a.freeze();
   std::size_t n = 0;
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (b.record.look([&] { return b.record.downs["a"].empty(); })) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end);
     for (int i = 0; i < 20; ++i)
       static_cast<void>(b.link->send("a", bytes(100000)));
     ASSERT_TRUE(b.link->send("c", bytes(10)).ok());
@@ -261,7 +277,7 @@ TEST(LinkFlood, AStoppedProcessStallsNobody) {
   }
   EXPECT_NE(b.record.look([&] { return b.record.downs["a"][0].message; }).find("said nothing"),
             std::string::npos);
-  a.signal(SIGCONT);
+  a.thaw();
   EXPECT_TRUE(b.record.wait_up("a", 2)); // the same process: no clash
   EXPECT_TRUE(b.record.look([&] { return b.record.clashes.empty(); }));
 }
@@ -280,7 +296,7 @@ TEST(LinkFlood, ARestartedNodeTakesThePlaceOfADeadOne) {
   ASSERT_TRUE(b.link->set_members({{"a", "127.0.0.1", dead.port()}}).ok());
   b.link->start();
   ASSERT_TRUE(b.record.wait_up("a"));
-  dead.signal(SIGSTOP);
+  dead.freeze();
   test_node again(pool, identity, options);
   ASSERT_TRUE(again.link->set_members({b.member()}).ok());
   again.link->start();
@@ -290,7 +306,7 @@ TEST(LinkFlood, ARestartedNodeTakesThePlaceOfADeadOne) {
             std::string::npos);
   EXPECT_TRUE(b.record.look([&] { return b.record.clashes.empty(); }));
   // The dead one wakes, and b meets it where it always was.
-  dead.signal(SIGCONT);
+  dead.thaw();
   again.link->stop();
   EXPECT_TRUE(b.record.wait_up("a", 3));
   EXPECT_NE(b.status_of("a").peer.incarnation, again.link->incarnation());
