@@ -27,6 +27,8 @@ struct connection::token {
   token(std::weak_ptr<connection> c, std::size_t n) : of(std::move(c)), bytes(n) {}
   token(const token&) = delete;
   token& operator=(const token&) = delete;
+  // Without memory to post, the process ends, as it should.
+  // NOLINTNEXTLINE(bugprone-exception-escape)
   ~token() {
     if (auto c = of.lock()) {
       auto executor = c->socket_.get_executor();

@@ -161,7 +161,6 @@ void hub::closed(connection& c, const error& why) {
   const entry e = std::move(found->second);
   connections_.erase(found);
   half_open_.leave(c.id());
-  publish_sizes();
   if (shutting_down_)
     return;
   if (!c.is_secured() && e.dialled.empty() && why.code != errc::overloaded) {
@@ -169,6 +168,7 @@ void hub::closed(connection& c, const error& why) {
     ++counters_.handshake_failures;
     counters_.last_refusal = why.message;
   }
+  publish_sizes();
   if (why.check != check_of(refusal_reason::duplicate))
     note_error(e.dialled.empty() ? e.name : e.dialled, why);
   if (auto* const p = find_peer(e.dialled); p != nullptr && p->dialled == c.id())

@@ -7,6 +7,8 @@
 // lost with their connection. One silent, slow or hostile peer costs bounded memory and delays
 // nobody else. Who is no member gets no octet into the program but a hello.
 //
+// Frames are plain octets in memory here: what is secret in them has to be sealed by who sends it.
+//
 // Host names are looked up by the one resolver thread that Asio has, one after another; members
 // given by address do not wait for it.
 //
