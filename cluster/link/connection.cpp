@@ -127,7 +127,9 @@ void connection::on_handshaken() {
 void connection::expect_within(std::chrono::milliseconds limit, std::string what) {
   deadline_.expires_after(limit);
   deadline_.async_wait([self = shared_from_this(), limit, what = std::move(what)](error_code off) {
-    if (off || self->phase_ == phase::closed)
+    // One that was due when it was moved or cancelled comes all the same.
+    if (off || self->phase_ == phase::closed || self->phase_ == phase::link ||
+        self->deadline_.expiry() > clock::now())
       return;
     if (self->phase_ == phase::lingering)
       return self->close(std::move(self->ending_));

@@ -247,6 +247,8 @@ void hub::on_dialled(const std::string& name, const dial_attempt* attempt,
   e.c = c;
   e.dialled = name;
   p->dialled = id;
+  p->remote_group = address_group(r->remote.address().to_string());
+  update_known();
   note_state(name);
   c->dial(identity_, r->left);
   publish_sizes();
