@@ -2,11 +2,13 @@
 // A command of the ConfigStore as it lies in the replicated log. Pure; the bytes are for good: a
 // log may be read by a later version of the program.
 //
-//   version(1) = 1 || valid until(8) || action(1) || kind(1) || has if_revision(1) || if_revision(8)
-//   || length(1) || operation id || length(1) || name || length(2) || actor || length(4) || document
+//   version(1) = 1 || valid until(8) || action(1) || kind(1) || has if_revision(1) ||
+//   if_revision(8)
+//   || length(1) || operation id || length(1) || name || length(2) || actor || length(4) ||
+//   document
 //
-// Numbers are big-endian; if_revision is 0 where there is none. Equal commands have equal bytes, and
-// every byte is accounted for.
+// Numbers are big-endian; if_revision is 0 where there is none. Equal commands have equal bytes,
+// and every byte is accounted for.
 
 #include "cluster/config_codec.hpp"
 #include "messages/bytes.hpp"
@@ -21,9 +23,9 @@ inline constexpr std::uint8_t command_version = 1;
 inline constexpr std::size_t operation_id_bytes_max = 128;
 inline constexpr std::size_t actor_bytes_max = 512;
 /// Largest encoded command.
-inline constexpr std::size_t command_bytes_max =
-    20 + 1 + operation_id_bytes_max + 1 + object_name_bytes_max + 2 + actor_bytes_max + 4 +
-    config_document_bytes_max;
+inline constexpr std::size_t command_bytes_max = 20 + 1 + operation_id_bytes_max + 1 +
+                                                 object_name_bytes_max + 2 + actor_bytes_max + 4 +
+                                                 config_document_bytes_max;
 
 struct replicated_command {
   config_command command; ///< operation_id is never empty here

@@ -95,8 +95,8 @@ public:
   ///
   /// Refusals of both: revision_conflict (if_revision is not the present revision), already_exists
   /// (create), not_found (erase), invalid_argument (names, documents, an operation id used for
-  /// another command), malformed (documents), too_large (limits), forbidden (a host bound to another
-  /// endorsement key: erase it first; the last administrator; the settings object erased).
+  /// another command), malformed (documents), too_large (limits), forbidden (a host bound to
+  /// another endorsement key: erase it first; the last administrator; the settings object erased).
   [[nodiscard]] result<planned_change> plan(const config_command& command) const;
   /// Makes the change, which was judged on this very state, in place.
   void commit(const planned_change& change);

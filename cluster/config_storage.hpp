@@ -14,13 +14,13 @@
 
 namespace custos::cluster {
 
-/// Adds the objects and the operation of a change, not the head. `before` is the state it was judged
-/// on.
+/// Adds the objects and the operation of a change, not the head. `before` is the state it was
+/// judged on.
 void add_changes(rocksdb::write_batch& batch, const config_state& before,
                  const planned_change& change);
 
-/// Adds the head of the state as it is after all that is in the batch: once for a batch. Alone where
-/// entries of the log changed nothing but the applied index.
+/// Adds the head of the state as it is after all that is in the batch: once for a batch. Alone
+/// where entries of the log changed nothing but the applied index.
 void add_head(rocksdb::write_batch& batch, const config_state& after);
 
 /// The whole state (a new store).

@@ -5,9 +5,9 @@
 //
 // The hash says what is in the table, never how it got there:
 //
-//   1,024 buckets in 32 groups of 32. A name belongs to the bucket numbered by the first ten bits of
-//   its SHA-256: the first five are the group.
-//   bucket  SHA-256 over its objects in the order of their names, each as
+//   1,024 buckets in 32 groups of 32. A name belongs to the bucket numbered by the first ten bits
+//   of its SHA-256: the first five are the group. bucket  SHA-256 over its objects in the order of
+//   their names, each as
 //           length of the name(1) || name || SHA-256 of the document(32)
 //   group   SHA-256 over the hashes of its 32 buckets
 //   table   SHA-256 over the hashes of its 32 groups

@@ -41,9 +41,9 @@ struct remembered_operation {
 using operation_ptr = std::shared_ptr<const remembered_operation>;
 
 /// Largest operation in octets.
-inline constexpr std::size_t operation_bytes_max =
-    8 + 1 + operation_id_bytes_max + 32 + 32 + 1 + 8 + 32 + 1 + 2 * (2 + refusal_text_bytes_max) +
-    1 + refusal_check_bytes_max;
+inline constexpr std::size_t operation_bytes_max = 8 + 1 + operation_id_bytes_max + 32 + 32 + 1 +
+                                                   8 + 32 + 1 + 2 * (2 + refusal_text_bytes_max) +
+                                                   1 + refusal_check_bytes_max;
 
 bytes octets_of(const remembered_operation& operation);
 /// errc::malformed, with the field.
@@ -62,16 +62,16 @@ public:
   [[nodiscard]] const remembered_operation* find(std::string_view operation_id) const;
   /// Oldest first.
   [[nodiscard]] const std::deque<operation_ptr>& all() const { return content_->order; }
-  /// SHA-256 over the hash before || all of the last operation but the words of a refusal: these are
-  /// for people, and those of libraries change with their versions. Zeros before the first.
+  /// SHA-256 over the hash before || all of the last operation but the words of a refusal: these
+  /// are for people, and those of libraries change with their versions. Zeros before the first.
   [[nodiscard]] const crypto::sha256_digest& hash() const { return content_->hash; }
   [[nodiscard]] std::uint64_t next_sequence() const;
 
   /// The next operation: its sequence is next_sequence(), `before` is hash(), the id is new. The
   /// oldest is forgotten if there are too many.
   void add(operation_ptr operation);
-  /// The first one to be loaded may have any sequence and hash before it. errc::corrupted if it does
-  /// not follow what is there.
+  /// The first one to be loaded may have any sequence and hash before it. errc::corrupted if it
+  /// does not follow what is there.
   result<void> load(remembered_operation operation);
 
 private:
@@ -82,6 +82,7 @@ private:
     crypto::sha256_digest hash{};
   };
   content& writable();
+  void append(operation_ptr operation);
 
   std::shared_ptr<content> content_;
 };
