@@ -82,6 +82,7 @@ private:
     crypto::sha256_digest hash{};
   };
   content& writable();
+  void append(operation_ptr operation);
 
   std::shared_ptr<content> content_;
 };

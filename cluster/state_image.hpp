@@ -22,8 +22,8 @@ inline constexpr std::size_t state_image_bytes_max = std::size_t{2} << 30U;
 bytes encode_state(const config_state& state);
 
 /// Verifies checksum, canonical form, fingerprint and state hash. errc::unsupported: another
-/// version or a kind that this program does not know; errc::corrupted: anything else, told where;
-/// errc::too_large.
+/// version, as one with more kinds of objects has to be; errc::corrupted: anything else, told
+/// where; errc::too_large.
 result<config_state> decode_state(byte_view image);
 
 } // namespace custos::cluster

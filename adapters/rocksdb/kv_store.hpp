@@ -78,8 +78,8 @@ public:
   /// error of it ends the visit and is returned.
   using visitor = std::function<result<void>(std::string_view key, byte_view value)>;
   virtual result<void> visit(std::string_view prefix, const visitor& see) const;
-  /// On disk as the caller needs it when it returns. After errc::storage_failure it is unknown whether the batch is
-  /// there: read before going on.
+  /// On disk as the caller needs it when it returns. After errc::storage_failure it is unknown
+  /// whether the batch is there: read before going on.
   virtual result<void> write(const write_batch& batch, durability how = durability::synced) = 0;
 };
 
