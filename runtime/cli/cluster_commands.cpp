@@ -171,6 +171,15 @@ struct member_arguments {
   std::string name;
 };
 
+result<void> status(session& s, const member_arguments& a) {
+  if (!a.node.empty())
+    return show_cluster(s, a.node, "GET", "/cluster/v1/status");
+  CUSTOS_TRY(const auto id, s.cluster(cluster_kind::trust_authority));
+  CUSTOS_TRY(const auto answer, s.ask("GET", "/api/custos/v1/clusters/" + id + "/status"));
+  s.show(answer);
+  return {};
+}
+
 void add_member_commands(command_set& commands, CLI::App* group) {
   constexpr auto any_node = "A running node, https://host:port";
   const auto add = [&](const char* name, const char* what, const char* node_help,
@@ -181,10 +190,13 @@ void add_member_commands(command_set& commands, CLI::App* group) {
     c->add_option("--node", a->node, node_help)->required();
     return std::pair(c, a);
   };
-  add("status", "The cluster as a node sees it: members, roles, leader, how far each is", any_node,
-      [](session& s, const member_arguments& a) {
-        return show_cluster(s, a.node, "GET", "/cluster/v1/status");
-      });
+  auto st = std::make_shared<member_arguments>();
+  commands
+      .command(group, "status",
+               "With --node: members, roles, leader and how far each is, as that node sees it; "
+               "without: what every node says of itself to the coordinator",
+               [st](session& s) { return status(s, *st); })
+      ->add_option("--node", st->node, any_node);
   add("leave", "A running node leaves the cluster; stop it then", "The node that leaves",
       [](session& s, const member_arguments& a) {
         return show_cluster(s, a.node, "POST", "/cluster/v1/leave", bj::object{});
