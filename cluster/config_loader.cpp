@@ -60,7 +60,7 @@ result<config_state> config_state_loader::finish(const state_head& head) {
   if (state_.fingerprint_ != head.fingerprint)
     return damaged("its objects have fingerprint " + state_.fingerprint_ + ", its head says " +
                    head.fingerprint);
-  if (head.state_hash && state_.state_hash() != *head.state_hash)
+  if (!state_.memory_.is_whole() || (head.state_hash && state_.state_hash() != *head.state_hash))
     return damaged("its hosts or operations are not those that its head has the state hash of");
   return std::move(state_);
 }
