@@ -1,5 +1,7 @@
 #include "cluster/command_codec.hpp"
 
+#include "adapters/crypto/crypto.hpp"
+
 #include <gtest/gtest.h>
 
 namespace custos::cluster {

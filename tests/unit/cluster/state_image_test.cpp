@@ -138,15 +138,16 @@ TEST_F(state_image, is_verified_beyond_its_checksum) {
     const bool free = i < 17 || (i >= position_of(image, "admin is the last") &&
                                  i < position_of(image, "make another one first") + 22);
     ASSERT_EQ(read.ok(), free) << i;
-    if (!free)
+    if (!free) {
       EXPECT_EQ(read.failure().code, errc::corrupted) << i;
+    }
   }
 }
 
 TEST_F(state_image, holds_each_object_once_and_in_order) {
   auto image = encode_state(state);
   const auto denial =
-      position_of(image, "id:2") - std::string_view("xxxxxxc{\"manufacturer\":\"").size();
+      position_of(image, "id:2") - std::string_view("xxxxxx{\"manufacturer\":\"").size();
   ASSERT_EQ(image[denial], 1U);
   image[denial + 1] = 'd';
   expect_corrupted(with_checksum(image), "one that comes after");

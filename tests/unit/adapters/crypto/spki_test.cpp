@@ -54,8 +54,9 @@ TEST(spki, agrees_with_openssl_whatever_is_changed) {
       const auto parsed = certificate_from_der(other);
       if (!found || !parsed)
         continue;
-      if (const auto key = parsed->public_key())
+      if (const auto key = parsed->public_key()) {
         EXPECT_EQ(to_bytes(*found), key.spki_der()) << i;
+      }
     }
   }
 }
