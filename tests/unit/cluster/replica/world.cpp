@@ -41,7 +41,8 @@ void crashing_store::crash(std::size_t keep) {
   buffered_.clear();
   view_ = rocksdb::make_memory_store();
   rocksdb::write_batch all;
-  for (auto& entry : durable_->scan("").value())
+  auto found = durable_->scan("").value();
+  for (auto& entry : found)
     all.put(entry.key, std::move(entry.value));
   must(view_->write(all));
 }
@@ -153,7 +154,7 @@ std::vector<std::string> world::running() const {
 
 // ---- what replicas want done --------------------------------------------------------------------
 
-void world::carry_out(node& n) {
+void world::carry_out(machine& n) {
   if (!n.core || n.stopped)
     return;
   auto e = n.core->take();
@@ -184,7 +185,7 @@ void world::carry_out(node& n) {
   }
 }
 
-void world::finish_disk(node& n) {
+void world::finish_disk(machine& n) {
   if (n.core && n.job && now >= n.job_done_at) {
     auto done = perform(*n.store, *n.log, *n.job);
     must(done.written);
@@ -200,7 +201,7 @@ void world::finish_disk(node& n) {
 }
 
 /// As the actor tells its link.
-void world::tell_members(node& n) {
+void world::tell_members(machine& n) {
   std::map<std::string, std::vector<crypto::sha256_digest>> present;
   for (const auto& m : link_members(n.core->members()))
     present[m.name] = m.certificates;
@@ -218,8 +219,8 @@ void world::tell_members(node& n) {
 
 // ---- network ------------------------------------------------------------------------------------
 
-bool world::linked(const node& a, const node& b) const {
-  const auto knows = [](const node& one, const node& other) {
+bool world::linked(const machine& a, const machine& b) const {
+  const auto knows = [](const machine& one, const machine& other) {
     const auto found = one.knows.find(other.name);
     if (found == one.knows.end())
       return false;
@@ -239,7 +240,7 @@ void world::isolate(const std::string& name) {
   }
 }
 
-void world::send(node& from, const outgoing_frames& out) {
+void world::send(machine& from, const outgoing_frames& out) {
   if (cut_.contains({from.name, out.to}) || !nodes_.contains(out.to) ||
       !linked(from, nodes_.at(out.to)))
     return;

@@ -42,7 +42,7 @@ class world {
 public:
   explicit world(std::uint64_t seed = 1);
 
-  struct node {
+  struct machine {
     std::string name;
     member_info info;
     std::shared_ptr<crashing_store> store;
@@ -72,7 +72,7 @@ public:
   void start(const std::string& name);
   /// Unsynced writes are lost, all or from one of them on.
   void crash(const std::string& name);
-  [[nodiscard]] node& at(const std::string& name) { return nodes_.at(name); }
+  [[nodiscard]] machine& at(const std::string& name) { return nodes_.at(name); }
   [[nodiscard]] replica& core(const std::string& name) { return *nodes_.at(name).core; }
   [[nodiscard]] bool runs(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> running() const;
@@ -128,14 +128,14 @@ private:
   };
 
   std::size_t up_to(std::size_t most) { return static_cast<std::size_t>(random() % (most + 1)); }
-  void carry_out(node& n);
-  void send(node& from, const outgoing_frames& out);
-  [[nodiscard]] bool linked(const node& a, const node& b) const;
-  void tell_members(node& n);
-  void finish_disk(node& n);
+  void carry_out(machine& n);
+  void send(machine& from, const outgoing_frames& out);
+  [[nodiscard]] bool linked(const machine& a, const machine& b) const;
+  void tell_members(machine& n);
+  void finish_disk(machine& n);
   request_token new_token() { return ++last_token_; }
 
-  std::map<std::string, node> nodes_;
+  std::map<std::string, machine> nodes_;
   std::set<std::pair<std::string, std::string>> cut_;
   std::map<std::pair<std::string, std::string>, std::vector<frame>> flying_;
   request_token last_token_ = 0;
