@@ -103,6 +103,12 @@ result<void> node_cluster::listen(const node_cluster_options& options) {
       log_error("cluster.members", {{"detail", told.failure().message}});
   };
   d.link_status = [l = link_.get()] { return l->status(); };
+  d.leader_changed = [](const std::string& leader, raft::term_number term) {
+    if (leader.empty())
+      log_warning("cluster.no_leader", {{"term", std::to_string(term)}});
+    else
+      log_info("cluster.leader", {{"leader", leader}, {"term", std::to_string(term)}});
+  };
   d.failed = [this](const cluster::replica_failure& failure) { on_failure(failure); };
   d.gauges = gauges_;
   CUSTOS_TRY(config_store_, cluster::spawn_config_store(*given_.system, std::move(d)));
@@ -394,6 +400,8 @@ void node_cluster::add_metrics(std::vector<metric_sample>& out) const {
         g.in_service.load(), false);
   gauge("custos_cluster_elections_total", "Changes of term or leader seen", g.elections_seen.load(),
         true);
+  gauge("custos_cluster_states_differ", "Other nodes whose state is not this node's: an alarm",
+        g.states_differ.load(), false);
   const auto links = link_->counters();
   gauge("custos_link_accepted_total", "Connections of other nodes accepted", links.accepted, true);
   gauge("custos_link_refused_total", "Peers that proved who they are and were refused",
