@@ -101,7 +101,8 @@ result<initialized> init_cluster(const init_options& options) {
   const config_state empty;
   CUSTOS_TRY(const auto first, empty.apply(principal_command(std::string(first_administrator),
                                                              role::administrator, "init")));
-  CUSTOS_CHECK(create_node_store(options.data_dir, {keys, identity, first.next}));
+  CUSTOS_CHECK(create_node_store(
+      options.data_dir, {keys, first_data_key_ring(), identity, first.next}, options.node_key));
   return initialized{keys.cluster_id, std::move(administrator)};
 }
 
@@ -123,7 +124,7 @@ result<node_identity> renew_node_certificate(node_store& node, const node_reques
   CUSTOS_TRY(renewed.certificate,
              issue_node_certificate(*node.keys(), request, renewed.tls_key, now));
   rocksdb::write_batch batch;
-  CUSTOS_CHECK(add_identity(batch, *node.seals(), renewed));
+  CUSTOS_CHECK(node.add_identity(batch, renewed));
   batch.put(member_key(renewed.name), member_record(renewed.certificate));
   CUSTOS_CHECK(node.store()->write(batch));
   return renewed;

@@ -98,15 +98,16 @@ const remembered_operation* config_state::remembered(std::string_view operation_
 /// no escapes, so that putting them together gives the canonical JSON (RFC 8785) of the whole.
 std::string config_state::fingerprint_after(const planned_change* change) const {
   // Kinds by name, as the canonical form sorts them.
-  constexpr std::array sorted{object_kind::base_image,      object_kind::denial,
-                              object_kind::endorsement_key, object_kind::key_provider,
-                              object_kind::principal,       object_kind::settings,
-                              object_kind::token_key,       object_kind::tpm_ca};
+  constexpr std::array sorted{
+      object_kind::base_image,      object_kind::data_key,     object_kind::denial,
+      object_kind::endorsement_key, object_kind::key_provider, object_kind::principal,
+      object_kind::settings,        object_kind::token_key,    object_kind::tpm_ca};
   std::string text = "{";
   for (const auto kind : sorted) {
     // Kinds that came after 0.1 count only where there are any: what was stored before keeps its
     // fingerprint.
-    const bool later = kind == object_kind::denial || kind == object_kind::token_key;
+    const bool later = kind == object_kind::data_key || kind == object_kind::denial ||
+                       kind == object_kind::token_key;
     if (later && all(kind).empty() &&
         (change == nullptr || change->kind != kind || !change->object))
       continue;
@@ -289,6 +290,8 @@ void config_state::show(object_kind kind, const std::string& name, const object_
     return show_in<token_key>(view_.token_keys, name, object);
   case object_kind::denial:
     return show_in<denial>(view_.denials, name, object);
+  case object_kind::data_key:
+    return show_in<data_key>(view_.data_keys, name, object);
   case object_kind::host:
     if (const auto before = view_.hosts.find(name); before != view_.hosts.end())
       bound_keys_.erase((*before).second.ek_spki_sha256);

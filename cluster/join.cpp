@@ -28,7 +28,12 @@ constexpr std::string_view bundle_aad = "custos-join-configuration-v1";
 constexpr std::string_view token_prefix = "join-token/";
 
 /// What the JWE holds. Never stored.
-enum answer_tag : std::uint8_t { tag_keys = 1, tag_node_certificate, tag_bundle_key };
+enum answer_tag : std::uint8_t {
+  tag_keys = 1,
+  tag_node_certificate,
+  tag_bundle_key,
+  tag_data_keys
+};
 /// What the bundle holds. Never stored.
 enum bundle_tag : std::uint8_t { tag_revision = 1, tag_fingerprint, tag_object };
 
@@ -281,9 +286,11 @@ result<std::string> answer_body(const node_store& node, const join_request& requ
   bundle.insert(bundle.end(), sealed.ciphertext.begin(), sealed.ciphertext.end());
   bundle.insert(bundle.end(), sealed.tag.begin(), sealed.tag.end());
   const auto keys = serialize(*node.keys());
+  const auto data_keys = serialize(node.seals()->ring());
   const auto secrets = write_fields(answer_version, {{tag_keys, keys.reveal_secret()},
                                                      {tag_node_certificate, certificate.der()},
-                                                     {tag_bundle_key, key.reveal_secret()}});
+                                                     {tag_bundle_key, key.reveal_secret()},
+                                                     {tag_data_keys, data_keys.reveal_secret()}});
   CUSTOS_TRY(const auto kid, jose::thumbprint(request.transport_public));
   CUSTOS_TRY(const auto jwe,
              jose::encrypt_ecdh_es_a256kw(request.transport_public, kid, secrets.reveal_secret()));
@@ -381,7 +388,8 @@ result<crypto::secret_bytes> open_bundle(json::object& o, byte_view key) {
 } // namespace
 
 result<void> accept_join_answer(const std::filesystem::path& data_dir, const join_attempt& attempt,
-                                std::string_view answer, crypto::unix_seconds now) {
+                                std::string_view answer, crypto::unix_seconds now,
+                                const node_key_request& how) {
   CUSTOS_TRY(auto o, json::parse_object(answer, join_answer_bytes_max));
   CUSTOS_TRY(const auto jwe, o.string("jwe", jose::token_bytes_max));
   CUSTOS_TRY(const auto secrets, jose::decrypt_ecdh_es_a256kw(attempt.transport_key, jwe));
@@ -393,7 +401,9 @@ result<void> accept_join_answer(const std::filesystem::path& data_dir, const joi
   CUSTOS_TRY(const auto bundle_key, one_field(fields, tag_bundle_key));
   CUSTOS_TRY(const auto octets, open_bundle(o, bundle_key));
   CUSTOS_TRY(const auto state, read_configuration(octets));
-  return create_node_store(data_dir, {keys, identity, state});
+  CUSTOS_TRY(const auto ring_octets, one_field(fields, tag_data_keys));
+  CUSTOS_TRY(const auto data_keys, parse_data_key_ring(ring_octets));
+  return create_node_store(data_dir, {keys, data_keys, identity, state}, how);
 }
 
 } // namespace custos::cluster

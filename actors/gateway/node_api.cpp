@@ -405,6 +405,10 @@ void node_api::add_config_routes() {
     auto kind = kind_of(r);
     if (!kind)
       return respond(http::problem(kind.failure()));
+    // Whoever could write one would know the key that secrets are sealed under from then on.
+    if (*kind == object_kind::data_key)
+      return respond(http::problem(
+          make_error(errc::forbidden, "data keys are made and removed by the cluster itself")));
     auto revision = if_match_of(r.request);
     if (!revision)
       return respond(http::problem(revision.failure()));
