@@ -20,6 +20,10 @@ int main(int argc, char** argv) {
   app.option("--data-dir", options.data_dir,
              "Data directory, made by `custos cluster init` or `custos cluster join`");
   app.option("--listen", options.listen, "Address:port of the HTTPS gateway");
+  app.option("--node-key-passphrase-file", options.node_key_passphrase_file,
+             "File or pipe with the passphrase of the node key, if it has one");
+  app.option("--tcti", options.tcti,
+             "The TPM that seals the node key, as tss2-tctildr takes it; asked only then");
   app.option("--attestations-in-flight", options.attestations_in_flight,
              "Attestation requests in hand; beyond it 503")
       ->check(CLI::Range(1, 1000000));
