@@ -80,8 +80,9 @@ TEST(node_key_choice, reads_what_people_type) {
   EXPECT_EQ(text_of(choice("file")), "file");
   EXPECT_EQ(text_of(choice("credential:n")), "credential:n");
   EXPECT_EQ(text_of(*parse_node_key_choice("tpm", "7,0,14")), "tpm (PCRs 0,7,14)");
-  for (const auto* const bad : {"", "File", "file:x", "credential", "credential:", "credential:../x",
-                                "credential:a/b", "tpm:0", "passphrase:x", "yubikey"}) {
+  for (const auto* const bad :
+       {"", "File", "file:x", "credential", "credential:", "credential:../x", "credential:a/b",
+        "tpm:0", "passphrase:x", "yubikey"}) {
     const auto out = parse_node_key_choice(bad);
     ASSERT_FALSE(out.ok()) << bad;
     EXPECT_EQ(out.failure().field, "node_key");
@@ -96,8 +97,7 @@ TEST_F(node_key_of, file_comes_back) {
   EXPECT_EQ(read(), hex_of(key));
   EXPECT_EQ(file_content(folder() / "node.key"), as_text(key.key->reveal_secret()));
   EXPECT_EQ(read_node_key(folder(), access)->id, key.id);
-  EXPECT_EQ(make_node_key(folder(), {choice("file"), access}).failure().code,
-            errc::already_exists);
+  EXPECT_EQ(make_node_key(folder(), {choice("file"), access}).failure().code, errc::already_exists);
 }
 
 TEST_F(node_key_of, file_without_description_is_what_nodes_had_at_first) {

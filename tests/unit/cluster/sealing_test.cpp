@@ -151,8 +151,8 @@ TEST(data_key_ring, travels_as_octets) {
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(back->keys[i].id, ring.keys[i].id);
     EXPECT_EQ(back->keys[i].created, ring.keys[i].created);
-    EXPECT_TRUE(crypto::equal(back->keys[i].key->reveal_secret(),
-                              ring.keys[i].key->reveal_secret()));
+    EXPECT_TRUE(
+        crypto::equal(back->keys[i].key->reveal_secret(), ring.keys[i].key->reveal_secret()));
   }
   auto changed = to_bytes(octets.reveal_secret());
   for (std::size_t size = 0; size < changed.size(); ++size)
