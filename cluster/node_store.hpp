@@ -13,6 +13,7 @@
 #include "cluster/config_state.hpp"
 #include "cluster/data_key_rotation.hpp"
 #include "cluster/node_key.hpp"
+#include "cluster/replica/member_info.hpp"
 #include "cluster/sealing.hpp"
 
 #include <filesystem>
@@ -39,14 +40,16 @@ public:
                                                   const node_key_access& access = {});
 
   [[nodiscard]] const std::shared_ptr<const cluster_keys>& keys() const { return keys_; }
-  [[nodiscard]] const node_identity& identity() const { return identity_; }
+  [[nodiscard]] node_identity identity() const {
+    const std::lock_guard guard(identity_mutex_);
+    return identity_;
+  }
+  /// A renewed certificate, or another key: on disk when it returns. The name stays.
+  result<void> replace_identity(const node_identity& next);
   [[nodiscard]] std::shared_ptr<const sealer> seals() const { return seals_; }
   [[nodiscard]] const std::shared_ptr<rocksdb::kv_store>& store() const { return store_; }
   /// How the node key is kept; never the key.
   [[nodiscard]] const node_key_choice& key_choice() const { return node_key_.choice; }
-
-  /// Adds another certificate and key of this node to the batch; read at the next open.
-  result<void> add_identity(rocksdb::write_batch& batch, const node_identity& identity) const;
 
   // ---- data keys: written by one thread at a time, while others seal and open ----
 
@@ -73,6 +76,7 @@ private:
   result<void> forget_unneeded(const config_snapshot& present);
 
   std::shared_ptr<const cluster_keys> keys_;
+  mutable std::mutex identity_mutex_;
   node_identity identity_;
   node_key node_key_;
   std::shared_ptr<sealer> seals_;
@@ -83,19 +87,27 @@ private:
 /// Whether `data_dir` holds a node. (Existence only; open() says whether it is good.)
 bool is_initialized(const std::filesystem::path& data_dir);
 
-/// The nodes that this one knows to have been issued a certificate: so that no two have one name.
-std::string member_key(std::string_view node_name);
-std::string member_record(const crypto::certificate& certificate);
+/// What the membership says of a node with this identity.
+replica::member_info member_info_of(const node_identity& identity,
+                                    const replica::link_address& address);
 
 /// What a new data directory is made of.
 struct new_node {
   const cluster_keys& keys;
   const data_key_ring& data_keys;
   const node_identity& identity;
-  const config_state& configuration;
+  /// The first node of a cluster: what it begins with, and where its link is.
+  const config_state* configuration = nullptr;
+  replica::link_address address = {};
+  /// A node that joins: its replica, and whom it will hear the configuration from.
+  raft::replica_id replica = 0;
+  raft::membership introduction = {};
+  /// Takes the place of a node in the same directory, which does not run.
+  bool replaces = false;
 };
 
-/// Writes a complete data directory or nothing. errc::already_exists if there is a node.
+/// Writes a complete data directory or nothing. errc::already_exists if there is a node and it is
+/// not to be replaced; errc::unavailable if that one runs.
 result<void> create_node_store(const std::filesystem::path& data_dir, const new_node& node,
                                const node_key_request& how = {});
 

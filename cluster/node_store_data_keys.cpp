@@ -19,7 +19,8 @@ bool names(const config_snapshot& present, const ring_key& key) {
 } // namespace
 
 result<void> node_store::adopt_data_key(const data_key& object) {
-  CUSTOS_TRY(auto opened, open_data_key(object, identity_.name, identity_.tls_key));
+  const auto self = identity();
+  CUSTOS_TRY(auto opened, open_data_key(object, self.name, self.tls_key));
   const auto key = std::make_shared<const crypto::secret_bytes>(std::move(opened));
   const auto id = id_of(*key);
   if (seals_->holds(id))
