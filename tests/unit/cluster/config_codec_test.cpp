@@ -357,7 +357,7 @@ TEST(config_codec, base_image_demand_refusals) {
 namespace {
 
 std::string full_provider(const test::made& client, const test::made& server) {
-  const auto sealed = crypto::base64url(bytes(30, 1));
+  const auto sealed = crypto::base64url(bytes(34, 2));
   return R"({"access":{"hosts":["h1"],"images":["img"]},"client_certificate":)" +
          json_text(client.cert.pem()) +
          R"(,"legacy_ciphers":true,"mode":"remote","primary_key_id":"k1",)"
@@ -383,10 +383,10 @@ TEST(config_codec, key_provider) {
   EXPECT_EQ(p.servers[0].host, "kms1.example.org");
   EXPECT_EQ(p.servers[0].port, 5697);
   EXPECT_EQ(p.client_certificate, client.cert.pem());
-  EXPECT_EQ(p.client_private_key.sealed, bytes(30, 1));
+  EXPECT_EQ(p.client_private_key.sealed, bytes(34, 2));
   EXPECT_EQ(p.trusted_peer_certificates, std::vector<std::string>{server.cert.pem()});
   EXPECT_EQ(p.username, "u");
-  EXPECT_EQ(p.password.sealed, bytes(30, 1));
+  EXPECT_EQ(p.password.sealed, bytes(34, 2));
   EXPECT_EQ(p.timeout_ms, 100U);
   EXPECT_TRUE(p.legacy_ciphers);
   EXPECT_EQ(p.access.images, std::vector<std::string>{"img"});
@@ -407,8 +407,8 @@ TEST(config_codec, key_provider_refusals) {
   const auto change = [&](const std::string& from, const std::string& to) {
     return with(good, from, to);
   };
-  const auto sealed = crypto::base64url(bytes(30, 1));
-  const auto unknown = crypto::base64url(bytes(30, 2));
+  const auto sealed = crypto::base64url(bytes(34, 2));
+  const auto unknown = crypto::base64url(bytes(34, 1));
   expect_refused(
       object_kind::key_provider,
       {{"{}", "/servers"},
@@ -431,7 +431,7 @@ TEST(config_codec, key_provider_refusals) {
        {change(R"(private_key":")" + sealed, R"(private_key":"!!)"), "/sealed_client_private_key"},
        {change(R"(private_key":")" + sealed, R"(private_key":")" + unknown),
         "/sealed_client_private_key"},
-       {change(R"(password":")" + sealed, R"(password":"AQEB)"), "/sealed_password"},
+       {change(R"(password":")" + sealed, R"(password":"AgIC)"), "/sealed_password"},
        {change(R"("username":"u")", R"("username":"")"), "/username"},
        {change("\"u\"", "\"" + std::string(257, 'u') + "\""), "/username"},
        {change(R"("timeout_ms":100)", R"("timeout_ms":99)"), "/timeout_ms"},
