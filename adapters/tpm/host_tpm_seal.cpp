@@ -160,7 +160,8 @@ result<crypto::secret_bytes> host_tpm::unseal(const sealed_object& object, std::
   auto rc = Esys_Load(esys, parent.handle.get(), ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
                       &sealed, &shape, &handle);
   const impl::object loaded(esys, handle);
-  if (is_tpm_code(rc) && (bare(rc) == TPM2_RC_INTEGRITY || bare(rc) == TPM2_RC_BINDING))
+  // Whatever the TPM has against the object itself (Part 2, 6.6.3: an error about a parameter).
+  if (is_tpm_code(rc) && (rc & TPM2_RC_FMT1) != 0 && (rc & TPM2_RC_P) != 0)
     return other_tpm();
   if (rc != TSS2_RC_SUCCESS)
     return tpm_error("loading a sealed secret", rc);
