@@ -17,6 +17,7 @@
 #include "runtime/bridge.hpp"
 #include "runtime/log.hpp"
 #include "runtime/node_cluster.hpp"
+#include "runtime/node_key_environment.hpp"
 #include "runtime/ops_server.hpp"
 
 #include <atomic>
@@ -108,7 +109,11 @@ struct node_process::impl {
 };
 
 result<void> node_process::impl::open_state() {
-  CUSTOS_TRY(store, cluster::node_store::open(options.data_dir));
+  CUSTOS_TRY(store, cluster::node_store::open(
+                        options.data_dir,
+                        node_key_access_of(options.tcti, options.node_key_passphrase_file)));
+  if (store->key_choice().source == cluster::node_key_source::file)
+    log_warning("node.key_in_file", {{"detail", std::string(key_file_warning)}});
   CUSTOS_TRY(auto log,
              audit::audit_log::open(std::filesystem::path(options.data_dir) / "audit", now()));
   audit::audit_dependencies given;
@@ -476,6 +481,7 @@ result<void> node_process::impl::start_gateway() {
                state.ready = audit_gauges->writable && !out;
                state.details = {{"node", store->identity().name},
                                 {"cluster_id", store->keys()->cluster_id},
+                                {"node_key", text_of(store->key_choice())},
                                 {"configuration_revision", std::to_string(snapshot->revision)},
                                 {"configuration_fingerprint", snapshot->fingerprint},
                                 {"cluster", out                       ? out->message
