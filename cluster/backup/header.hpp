@@ -66,7 +66,7 @@ struct recipient {
   std::string jwe;        ///< ECDH-ES+A256KW, A256GCM (RFC 7516)
 };
 
-/// What the passphrase is stretched with (RFC 7914): 128 MiB and some tenths of a second. Fixed by
+/// What the passphrase is stretched with (RFC 7914): 128 MiB and about a second. Fixed by
 /// the format, so that no file can ask for more.
 inline constexpr std::uint64_t scrypt_n = 1U << 17U;
 inline constexpr std::uint32_t scrypt_r = 8;

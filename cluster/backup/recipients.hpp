@@ -1,6 +1,6 @@
 #pragma once
 // Who can open a backup: the content key (32 random octets), wrapped for each recipient. Pure free
-// functions, thread-safe; a passphrase costs 128 MiB and some tenths of a second.
+// functions, thread-safe; a passphrase costs 128 MiB and about a second.
 
 #include "adapters/crypto/secret_bytes.hpp"
 #include "cluster/backup/header.hpp"
