@@ -33,6 +33,7 @@ public:
         [this](get_config_status) { return to_caf(status()); },
         [this](const get_config_object& call) { return to_caf(read(call)); },
         [this](const list_config_objects& call) { return to_caf(list(call)); },
+        [this](get_config_state) { return to_caf(hold()); },
         [this](const tick&) {
           tick_sent_ = false;
           flush();
@@ -104,6 +105,11 @@ private:
     for (const auto& [name, object] : writer_.state().all(call.kind))
       out.objects.push_back({name, object->document, out.revision});
     return out;
+  }
+
+  result<config_state_held> hold() {
+    CUSTOS_CHECK(settle());
+    return config_state_held{std::make_shared<const config_state>(writer_.state())};
   }
 
   config_writer writer_;

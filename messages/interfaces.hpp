@@ -15,7 +15,9 @@ using config_store_api = caf::typed_actor<
     /// One object's document; errc::not_found.
     caf::replies_to<get_config_object>::with<config_document>,
     /// All documents of a kind.
-    caf::replies_to<list_config_objects>::with<config_documents>>;
+    caf::replies_to<list_config_objects>::with<config_documents>,
+    /// All of it, immutable, of one revision.
+    caf::replies_to<get_config_state>::with<config_state_held>>;
 
 /// Attestation verifier, one per core; each handles one message at a time.
 using verifier_api = caf::typed_actor<

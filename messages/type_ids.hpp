@@ -88,7 +88,9 @@
   X(custos::simulate_changes)                                                                      \
   X(custos::json_document)                                                                         \
   X(custos::host_record_changed)                                                                   \
-  X(custos::forget_host)
+  X(custos::forget_host)                                                                           \
+  X(custos::get_config_state)                                                                      \
+  X(custos::config_state_held)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

@@ -26,10 +26,7 @@ result<recipient> wrap_for(const crypto::key& key, const crypto::secret_bytes& c
 
 result<recipient> wrap_for(const crypto::secret_bytes& passphrase,
                            const crypto::secret_bytes& content_key) {
-  if (passphrase.size() < passphrase_bytes_min || passphrase.size() > passphrase_bytes_max)
-    return field_error(errc::invalid_argument, passphrase_field,
-                       "expected a passphrase of " + std::to_string(passphrase_bytes_min) + " to " +
-                           std::to_string(passphrase_bytes_max) + " bytes");
+  CUSTOS_CHECK(check_passphrase(passphrase));
   recipient out;
   out.salt = crypto::random_bytes(salt_bytes);
   CUSTOS_TRY(const auto key, stretched(passphrase, out.salt));
@@ -71,6 +68,14 @@ result<crypto::secret_bytes> unwrap_with(const crypto::secret_bytes& passphrase,
 }
 
 } // namespace
+
+result<void> check_passphrase(const crypto::secret_bytes& passphrase) {
+  if (passphrase.size() < passphrase_bytes_min || passphrase.size() > passphrase_bytes_max)
+    return field_error(errc::invalid_argument, passphrase_field,
+                       "expected a passphrase of " + std::to_string(passphrase_bytes_min) + " to " +
+                           std::to_string(passphrase_bytes_max) + " bytes");
+  return {};
+}
 
 result<recipient> wrap_content_key(const crypto::secret_bytes& content_key, const addressee& to) {
   if (const auto* const key = std::get_if<crypto::key>(&to))

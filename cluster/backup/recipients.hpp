@@ -19,6 +19,9 @@ using addressee = std::variant<crypto::key, crypto::secret_ptr>;
 /// With what to open: the private key, or the passphrase.
 using opener = std::variant<crypto::key, crypto::secret_ptr>;
 
+/// errc::invalid_argument with field "passphrase": too short or too long for a new backup.
+result<void> check_passphrase(const crypto::secret_bytes& passphrase);
+
 /// errc::invalid_argument: no P-256 key, field "recipient"; a passphrase of another length, field
 /// "passphrase".
 result<recipient> wrap_content_key(const crypto::secret_bytes& content_key, const addressee& to);
