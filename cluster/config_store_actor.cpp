@@ -102,8 +102,8 @@ private:
     out.revision = writer_.state().revision();
     if (to_string(call.kind) == "unknown")
       return field_error(errc::invalid_argument, "kind", "expected a kind of configuration object");
-    for (const auto& [name, object] : writer_.state().all(call.kind))
-      out.objects.push_back({name, object->document, out.revision});
+    for (const auto& object : writer_.state().all(call.kind))
+      out.objects.push_back({object->name, object->document, out.revision});
     return out;
   }
 

@@ -52,6 +52,7 @@ result<config_applied> config_writer::submit(const config_command& command) {
 result<void> config_writer::flush() {
   if (!pending())
     return {};
+  add_head(batch_, state_);
   const auto batch = std::exchange(batch_, {});
   pending_bytes_ = 0;
   auto written = store_->write(batch);

@@ -259,8 +259,8 @@ crypto::secret_bytes configuration_octets(const config_state& state) {
   std::vector<bytes> objects;
   for (auto kind = object_kind::tpm_ca; kind <= last_object_kind;
        kind = static_cast<object_kind>(static_cast<unsigned>(kind) + 1))
-    for (const auto& [name, object] : state.all(kind))
-      objects.push_back(object_octets(kind, name, object->document));
+    for (const auto& object : state.all(kind))
+      objects.push_back(object_octets(kind, object->name, object->document));
   std::vector<tagged_field> fields{{tag_revision, as_bytes(revision)},
                                    {tag_fingerprint, as_bytes(state.fingerprint())}};
   for (const auto& octets : objects)
@@ -345,7 +345,7 @@ result<config_state> read_configuration(const crypto::secret_bytes& octets) {
       return bad_answer("expected a revision");
     revision = revision * 10 + static_cast<std::uint64_t>(c - '0');
   }
-  return loader.finish(revision, as_text(fingerprint));
+  return loader.finish({revision, std::string(as_text(fingerprint)), 0, std::nullopt});
 }
 
 /// The certificate is for our key, our name, and of the CA that the token names.

@@ -206,8 +206,8 @@ struct principal {
   role may = role::auditor;
 };
 
-/// Who a host is: bound when it is attested first, never changed silently. Local to a node until
-/// the ConfigStores replicate; not part of the fingerprint.
+/// Who a host is: bound when it is attested first, never changed silently. Replicated like all
+/// objects, but not part of the fingerprint: hosts come by themselves.
 struct host_binding {
   std::string host;
   bytes ek_spki_sha256;
@@ -215,18 +215,19 @@ struct host_binding {
   bytes ak_name = {}; ///< empty in bindings made by hand: any AK of that EK
 };
 
-/// Host bindings are many and change one by one: a change copies one shard only.
+/// Host bindings and endorsement keys are many and change one by one: a change copies one shard
+/// only.
 inline constexpr std::size_t host_shards = 1024;
 
 /// One revision of the configuration, complete and immutable. Cheap to copy: objects are shared.
 struct config_snapshot {
   std::uint64_t revision = 0;
-  /// SHA-256 over the canonical JSON of all shared objects: equal fingerprints, equal
-  /// configuration.
+  /// SHA-256 over all objects but hosts (cluster/config_state.hpp), in hex: equal fingerprints,
+  /// equal configuration.
   std::string fingerprint;
   attestation_settings settings;
   object_index<tpm_ca> tpm_cas;
-  object_index<endorsement_key> endorsement_keys;
+  object_index<endorsement_key, host_shards> endorsement_keys;
   object_index<base_image> base_images;
   object_index<key_provider> key_providers;
   object_index<principal> principals;

@@ -23,7 +23,7 @@ enum class object_kind : std::uint8_t {
   settings, ///< one object, named "settings"
   key_provider,
   principal,
-  host, ///< host bindings: local to the node, not in the fingerprint
+  host, ///< host bindings: not in the fingerprint
   token_key,
   denial,
 };

@@ -21,16 +21,16 @@ public:
       return make_error(errc::storage_failure, "test: the disk does not read");
     return inner->scan(prefix);
   }
-  result<void> write(const rocksdb::write_batch& batch) override {
+  result<void> write(const rocksdb::write_batch& batch, rocksdb::durability how) override {
     ++writes;
     if (before_write)
       before_write();
     if (fail_writes) {
       if (write_anyway)
-        CUSTOS_CHECK(inner->write(batch));
+        CUSTOS_CHECK(inner->write(batch, how));
       return make_error(errc::storage_failure, "test: the disk is full");
     }
-    return inner->write(batch);
+    return inner->write(batch, how);
   }
 
   std::shared_ptr<rocksdb::kv_store> inner = rocksdb::make_memory_store();

@@ -24,10 +24,10 @@ public:
       return make_error(errc::storage_failure, "the disk is gone");
     return kept_->scan(prefix);
   }
-  result<void> write(const rocksdb::write_batch& batch) override {
+  result<void> write(const rocksdb::write_batch& batch, rocksdb::durability how) override {
     if (broken)
       return make_error(errc::storage_failure, "the disk is gone");
-    return kept_->write(batch);
+    return kept_->write(batch, how);
   }
 
 private:
