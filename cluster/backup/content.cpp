@@ -1,8 +1,9 @@
 #include "cluster/backup/content.hpp"
 
-#include "cluster/backup/objects.hpp"
 #include "cluster/backup/sections.hpp"
+#include "cluster/octets.hpp"
 #include "cluster/sealing.hpp"
+#include "cluster/state_image.hpp"
 
 namespace custos::backup {
 
@@ -47,25 +48,17 @@ description begun(content_kind kind, std::string name, crypto::unix_seconds now)
   return out;
 }
 
-template <class Visit>
-void each_object(const config_state& state, Visit visit) {
-  for (auto kind = object_kind::tpm_ca; kind <= last_object_kind;
-       kind = static_cast<object_kind>(static_cast<unsigned>(kind) + 1))
-    for (const auto& [name, object] : state.all(kind))
-      visit(kind, name, *object);
-}
-
 std::map<std::string, std::uint64_t> counts_of(const config_state& state) {
   std::map<std::string, std::uint64_t> out;
-  each_object(state, [&](object_kind kind, const std::string&, const cluster::stored_object&) {
-    ++out[std::string(to_string(kind))];
-  });
+  for (auto kind = object_kind::tpm_ca; kind <= last_object_kind;
+       kind = static_cast<object_kind>(static_cast<unsigned>(kind) + 1))
+    if (const auto count = state.count(kind); count > 0)
+      out.emplace(to_string(kind), count);
   return out;
 }
 
 /// A restored cluster that could not open its own secrets would find out too late.
-result<void> check_sealed_values(const cluster::sealer& seals, const std::string& name,
-                                 const cluster::config_object& object) {
+result<void> check_sealed_values(const cluster::sealer& seals, const config_state& state) {
   const auto opens = [&](const bytes& sealed, const std::string& use) -> result<void> {
     if (sealed.empty())
       return {};
@@ -73,12 +66,14 @@ result<void> check_sealed_values(const cluster::sealer& seals, const std::string
       return damaged(opened.failure().message);
     return {};
   };
-  if (const auto* const p = std::get_if<key_provider>(&object)) {
-    CUSTOS_CHECK(opens(p->client_private_key.sealed, cluster::client_private_key_use(name)));
-    CUSTOS_CHECK(opens(p->password.sealed, cluster::password_use(name)));
+  for (const auto& object : state.all(object_kind::key_provider)) {
+    const auto& p = std::get<key_provider>(object->value);
+    CUSTOS_CHECK(opens(p.client_private_key.sealed, cluster::client_private_key_use(object->name)));
+    CUSTOS_CHECK(opens(p.password.sealed, cluster::password_use(object->name)));
   }
-  if (const auto* const k = std::get_if<token_key>(&object))
-    CUSTOS_CHECK(opens(k->sealed_private_key, cluster::token_key_use(name)));
+  for (const auto& object : state.all(object_kind::token_key))
+    CUSTOS_CHECK(opens(std::get<token_key>(object->value).sealed_private_key,
+                       cluster::token_key_use(object->name)));
   return {};
 }
 
@@ -101,7 +96,7 @@ result<std::string> back_up_cluster(const cluster::cluster_keys& keys, const con
   about.objects = counts_of(state);
   about.signer = keys.ca_certificate;
   const auto secrets = cluster::serialize(keys);
-  const auto image = encode_state(state);
+  const auto image = cluster::encode_state(state);
   section_list content;
   content.add(section::cluster_keys, secrets.reveal_secret());
   content.add(section::state, image);
@@ -122,7 +117,7 @@ result<cluster_content> read_cluster_content(const description& about, byte_view
   if (!keys)
     return damaged("cluster keys: " + keys.failure().message);
   out.keys = *std::move(keys);
-  CUSTOS_TRY(out.state, decode_state(image));
+  CUSTOS_TRY(out.state, cluster::decode_state(image));
   if (out.keys.cluster_id != about.cluster_id || out.keys.cluster_name != about.name)
     return damaged("the keys are of another cluster than the description says");
   if (out.keys.ca_certificate.der() != about.signer.der())
@@ -130,15 +125,7 @@ result<cluster_content> read_cluster_content(const description& about, byte_view
   if (out.state.fingerprint() != about.fingerprint || out.state.revision() != about.revision ||
       counts_of(out.state) != about.objects)
     return damaged("the configuration is another one than the description says");
-  const cluster::sealer seals(out.keys.data_key);
-  result<void> sealed;
-  each_object(out.state,
-              [&](object_kind, const std::string& name, const cluster::stored_object& object) {
-                if (sealed)
-                  sealed = check_sealed_values(seals, name, object.value);
-              });
-  if (!sealed)
-    return sealed.failure();
+  CUSTOS_CHECK(check_sealed_values(cluster::sealer(out.keys.data_key), out.state));
   return out;
 }
 
@@ -146,50 +133,30 @@ result<cluster_content> read_cluster_content(const description& about, byte_view
 
 namespace {
 
-constexpr std::size_t key_length_bytes = 2;
-constexpr std::size_t value_length_bytes = 4;
-
-void put_number(bytes& out, std::size_t n, std::size_t octets) {
-  for (; octets > 0; --octets)
-    out.push_back(static_cast<std::uint8_t>(n >> (8U * (octets - 1))));
-}
-
-/// Takes length(octets) || value off the front.
-result<byte_view> take_part(byte_view& rest, std::size_t octets, std::size_t bytes_max) {
-  if (rest.size() < octets)
-    return damaged("an entry is cut off");
-  std::size_t length = 0;
-  for (const auto octet : rest.first(octets))
-    length = length << 8U | octet;
-  rest = rest.subspan(octets);
-  if (length > bytes_max || length > rest.size())
-    return damaged("an entry is cut off or too long");
-  const auto out = rest.first(length);
-  rest = rest.subspan(length);
-  return out;
-}
-
 bytes encode_entries(const std::vector<rocksdb::kv_entry>& entries) {
   bytes out;
   for (const auto& entry : entries) {
-    put_number(out, entry.key.size(), key_length_bytes);
-    out.insert(out.end(), entry.key.begin(), entry.key.end());
-    put_number(out, entry.value.size(), value_length_bytes);
-    out.insert(out.end(), entry.value.begin(), entry.value.end());
+    cluster::put_text<std::uint16_t>(out, entry.key);
+    cluster::put_text<std::uint32_t>(out, as_text(entry.value));
   }
   return out;
 }
 
 result<std::vector<rocksdb::kv_entry>> decode_entries(byte_view octets) {
+  cluster::octet_reader in(octets, "entries");
   std::vector<rocksdb::kv_entry> out;
-  while (!octets.empty()) {
-    CUSTOS_TRY(const auto key, take_part(octets, key_length_bytes, rocksdb::key_bytes_max));
-    CUSTOS_TRY(const auto value, take_part(octets, value_length_bytes, rocksdb::value_bytes_max));
-    if (!out.empty() && as_text(key) <= out.back().key)
+  while (in.left() > 0) {
+    const auto key = in.text<std::uint16_t>(rocksdb::key_bytes_max, "key");
+    if (!key)
+      return damaged(key.failure().message);
+    const auto value = in.text<std::uint32_t>(rocksdb::value_bytes_max, "value");
+    if (!value)
+      return damaged(value.failure().message);
+    if (!out.empty() && *key <= out.back().key)
       return damaged("expected entries in the order of their keys");
     if (out.size() == rocksdb::scan_entries_max)
       return damaged("expected at most " + std::to_string(rocksdb::scan_entries_max) + " entries");
-    out.push_back({std::string(as_text(key)), to_bytes(value)});
+    out.push_back({std::string(*key), to_bytes(*value)});
   }
   return out;
 }

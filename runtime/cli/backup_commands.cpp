@@ -220,12 +220,12 @@ struct restore_arguments {
 /// A certificate opens what its principal may do: there must be one.
 result<void> check_administrator(const backup::cluster_content& content, const std::string& name) {
   std::string known;
-  for (const auto& [principal_name, object] : content.state.all(object_kind::principal)) {
+  for (const auto& object : content.state.all(object_kind::principal)) {
     if (std::get<principal>(object->value).may != role::administrator)
       continue;
-    if (principal_name == name)
+    if (object->name == name)
       return {};
-    known.append(known.empty() ? "" : ", ").append(principal_name);
+    known.append(known.empty() ? "" : ", ").append(object->name);
   }
   return field_error(errc::invalid_argument, "--admin-name",
                      "expected an administrator of the backup: " + known);

@@ -86,7 +86,7 @@ TEST_F(cluster_backup, says_what_is_in_it) {
   EXPECT_EQ(about.revision, old.state.revision());
   EXPECT_EQ(about.fingerprint, old.state.fingerprint());
   EXPECT_EQ(about.signer.fingerprint(), old.keys.ca_certificate.fingerprint());
-  const std::map<std::string, std::uint64_t> objects{{"principals", 1},
+  const std::map<std::string, std::uint64_t> objects{{"principals", 2},
                                                      {"settings", 1},
                                                      {"key-providers", 1},
                                                      {"hosts", 1},
@@ -143,7 +143,7 @@ TEST_F(cluster_backup, holds_what_its_description_says) {
   EXPECT_THAT(message_with([](description& d) { d.revision += 1; }), HasSubstr("configuration"));
   EXPECT_THAT(message_with([](description& d) { d.fingerprint.front() ^= 1; }),
               HasSubstr("configuration"));
-  EXPECT_THAT(message_with([](description& d) { d.objects["principals"] = 2; }),
+  EXPECT_THAT(message_with([](description& d) { d.objects["principals"] = 1; }),
               HasSubstr("configuration"));
   EXPECT_THAT(message_with([](description& d) { d.cluster_id = std::string(32, 'a'); }),
               HasSubstr("another cluster"));
@@ -197,6 +197,10 @@ TEST_F(cluster_backup, becomes_a_new_cluster_with_the_same_keys) {
   const auto state = cluster::load_state(*node->store()).value();
   EXPECT_EQ(state.fingerprint(), old.state.fingerprint());
   EXPECT_EQ(state.revision(), old.state.revision());
+  EXPECT_NE(old.state.applied_index(), 0U);
+  EXPECT_EQ(state.applied_index(), 0U);
+  EXPECT_FALSE(old.state.operations().empty());
+  EXPECT_TRUE(state.operations().empty());
 
   // What reaches the primary key opens as before.
   const auto provider = state.snapshot()->key_providers.at("disk");
@@ -226,6 +230,25 @@ TEST_F(cluster_backup, is_never_restored_over_a_node) {
             first.cluster_id);
   options.node.name = "no/name";
   EXPECT_EQ(restore_cluster(options, content).failure().field, "node_name");
+}
+
+// ---- many objects -------------------------------------------------------------------------------
+
+TEST(large_cluster_backup, holds_every_endorsement_key) {
+  sample_cluster old;
+  for (int i = 0; i < 5000; ++i) {
+    endorsement_key ek;
+    ek.name = "host-" + std::to_string(i);
+    ek.spki_sha256 = crypto::digest(crypto::hash_alg::sha256, {as_bytes(ek.name)});
+    test::put(old.state, object_kind::endorsement_key, ek.name, ek);
+  }
+  const auto reader = crypto::generate_p256().value();
+  const auto file = old.file({reader});
+  ASSERT_GT(file.size(), 4 * chunk_bytes);
+  const auto read = read_all(as_bytes(file), reader);
+  ASSERT_TRUE(read.ok()) << read.failure().message;
+  EXPECT_EQ(read->state.count(object_kind::endorsement_key), 5001U);
+  EXPECT_EQ(read->state.fingerprint(), old.state.fingerprint());
 }
 
 // ---- coordinator --------------------------------------------------------------------------------

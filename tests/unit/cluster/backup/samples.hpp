@@ -56,6 +56,13 @@ struct sample_cluster {
     binding.host = "web-1";
     binding.ek_spki_sha256 = ek.spki_sha256;
     put(state, object_kind::host, "web-1", binding);
+    config_command repeatable;
+    repeatable.kind = object_kind::principal;
+    repeatable.name = "audrey";
+    repeatable.document = R"({"role":"auditor"})";
+    repeatable.operation_id = "op-1";
+    state = state.apply(repeatable).value().next;
+    state.set_applied(17);
   }
 
   [[nodiscard]] std::string file(const std::vector<addressee>& to) const {
