@@ -4,6 +4,7 @@
 #include "adapters/json/json.hpp"
 #include "cluster/config_codec.hpp"
 #include "cluster/fields.hpp"
+#include "cluster/replica/member_info.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -208,7 +209,17 @@ result<void> check_node_request(const node_request& request) {
     if (!is_ip_address(ip))
       return field_error(errc::invalid_argument, "ip_addresses",
                          "expected an IPv4 or IPv6 address");
+  CUSTOS_CHECK(replica::parse_link_address(cluster_address_of(request)));
   return {};
+}
+
+std::string cluster_address_of(const node_request& request) {
+  if (!request.cluster_address.empty())
+    return request.cluster_address;
+  const auto& host =
+      request.dns_names.empty() ? request.ip_addresses.front() : request.dns_names.front();
+  const bool brackets = host.find(':') != std::string::npos;
+  return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(default_link_port);
 }
 
 result<crypto::certificate> issue_node_certificate(const cluster_keys& keys,

@@ -56,9 +56,16 @@ struct node_request {
   std::string name; ///< an object name (config_codec)
   std::vector<std::string> dns_names;
   std::vector<std::string> ip_addresses;
+  /// host:port at which other nodes reach its link; empty: the first name or address, and
+  /// default_link_port. Not in the certificate.
+  std::string cluster_address = {};
 };
+inline constexpr std::uint16_t default_link_port = 7443;
+/// cluster_address, or its default.
+std::string cluster_address_of(const node_request& request);
 
-/// errc::invalid_argument with field: node_name, dns_names or ip_addresses (one name is needed).
+/// errc::invalid_argument with field: node_name, dns_names, ip_addresses (one name is needed) or
+/// cluster_address.
 result<void> check_node_request(const node_request& request);
 
 /// For server and client authentication; checks the request first.

@@ -1,6 +1,7 @@
 #include "cluster/node_store.hpp"
 
 #include "cluster/config_storage.hpp"
+#include "cluster/replica/raft_store.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -91,6 +92,12 @@ public:
     path_.clear();
     return {};
   }
+  /// Another folder comes into this one, to be removed with it.
+  result<void> take(const fs::path& other) {
+    if (::rename(other.c_str(), (path_ / "replaced").c_str()) != 0)
+      return disk_error("renaming " + other.string(), last_error());
+    return {};
+  }
   [[nodiscard]] const fs::path& path() const { return path_; }
 
 private:
@@ -111,7 +118,16 @@ result<void> remove_unfinished(const fs::path& data_dir) {
   return {};
 }
 
-result<void> prepare(const fs::path& data_dir, directory_lock& lock) {
+/// A node that is to be replaced must not run. Whatever else is wrong with it is why it goes.
+result<void> check_stopped(const fs::path& data_dir) {
+  const auto opened = rocksdb::open_store(data_dir / node_folder / db_folder);
+  if (!opened && opened.failure().code == errc::unavailable)
+    return make_error(errc::unavailable,
+                      "a node runs in " + data_dir.string() + ": stop it before it is replaced");
+  return {};
+}
+
+result<void> prepare(const fs::path& data_dir, bool replaces, directory_lock& lock) {
   std::error_code failed;
   const bool made = fs::create_directories(data_dir, failed);
   if (failed)
@@ -121,8 +137,10 @@ result<void> prepare(const fs::path& data_dir, directory_lock& lock) {
   if (failed)
     return disk_error("closing " + data_dir.string() + " to others", failed);
   CUSTOS_CHECK(lock.take(data_dir));
-  if (is_initialized(data_dir))
+  if (is_initialized(data_dir) && !replaces)
     return make_error(errc::already_exists, data_dir.string() + " holds a node already");
+  if (is_initialized(data_dir))
+    CUSTOS_CHECK(check_stopped(data_dir));
   return remove_unfinished(data_dir);
 }
 
@@ -130,9 +148,16 @@ result<void> fill(const fs::path& folder, const new_node& node) {
   CUSTOS_TRY(const auto node_key, create_node_key_file(folder / key_file));
   rocksdb::write_batch batch;
   batch.put(std::string(format_at), store_format);
-  batch.put(member_key(node.identity.name), member_record(node.identity.certificate));
   CUSTOS_CHECK(add_keys(batch, node.keys, node.identity, node_key));
-  add_everything(batch, node.configuration);
+  if (node.configuration != nullptr) {
+    auto first = *node.configuration;
+    first.set_applied(raft::bootstrap_base({}).index);
+    add_everything(batch, first);
+    replica::add_first_replica(batch,
+                               write_member_info(member_info_of(node.identity, node.address)));
+  } else {
+    replica::add_joining_replica(batch, node.replica, node.introduction);
+  }
   CUSTOS_TRY(const auto store, rocksdb::open_store(folder / db_folder, {true}));
   return store->write(batch);
 }
@@ -144,22 +169,30 @@ bool is_initialized(const fs::path& data_dir) {
   return fs::exists(data_dir / node_folder, ignored);
 }
 
-std::string member_key(std::string_view node_name) {
-  return std::string("member/").append(node_name);
-}
-
-std::string member_record(const crypto::certificate& certificate) {
-  return R"({"serial":")" + certificate.serial_hex() + "\"}";
+replica::member_info member_info_of(const node_identity& identity,
+                                    const replica::link_address& address) {
+  replica::member_info out;
+  out.name = identity.name;
+  out.host = address.host;
+  out.port = address.port;
+  out.certificates = {identity.certificate.fingerprint()};
+  out.public_key = identity.tls_key.spki_der();
+  return out;
 }
 
 result<void> create_node_store(const fs::path& data_dir, const new_node& node) {
   directory_lock lock;
-  CUSTOS_CHECK(prepare(data_dir, lock));
+  CUSTOS_CHECK(prepare(data_dir, node.replaces, lock));
   unfinished_folder folder;
   CUSTOS_CHECK(folder.make(data_dir));
   CUSTOS_CHECK(fill(folder.path(), node));
   CUSTOS_CHECK(sync_folder(folder.path() / db_folder));
   CUSTOS_CHECK(sync_folder(folder.path()));
+  unfinished_folder replaced;
+  if (is_initialized(data_dir)) {
+    CUSTOS_CHECK(replaced.make(data_dir));
+    CUSTOS_CHECK(replaced.take(data_dir / node_folder));
+  }
   CUSTOS_CHECK(folder.finish(data_dir / node_folder));
   return sync_folder(data_dir);
 }
@@ -191,6 +224,15 @@ result<std::shared_ptr<node_store>> node_store::open(const fs::path& data_dir) {
   out->seals_ = std::make_shared<const sealer>(out->keys_->data_key);
   out->store_ = *std::move(store);
   return out;
+}
+
+result<void> node_store::replace_identity(const node_identity& next) {
+  rocksdb::write_batch batch;
+  CUSTOS_CHECK(add_identity(batch, *seals_, next));
+  CUSTOS_CHECK(store_->write(batch));
+  const std::lock_guard guard(identity_mutex_);
+  identity_ = next;
+  return {};
 }
 
 } // namespace custos::cluster

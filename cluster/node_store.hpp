@@ -9,6 +9,7 @@
 
 #include "cluster/cluster_keys.hpp"
 #include "cluster/config_state.hpp"
+#include "cluster/replica/member_info.hpp"
 #include "cluster/sealing.hpp"
 
 #include <filesystem>
@@ -19,7 +20,7 @@
 
 namespace custos::cluster {
 
-inline constexpr std::string_view store_format = "custos-node-1";
+inline constexpr std::string_view store_format = "custos-node-2";
 
 /// Thread rule: all functions may be called from any thread.
 class node_store {
@@ -31,7 +32,12 @@ public:
   static result<std::shared_ptr<node_store>> open(const std::filesystem::path& data_dir);
 
   [[nodiscard]] const std::shared_ptr<const cluster_keys>& keys() const { return keys_; }
-  [[nodiscard]] const node_identity& identity() const { return identity_; }
+  [[nodiscard]] node_identity identity() const {
+    const std::lock_guard guard(identity_mutex_);
+    return identity_;
+  }
+  /// A renewed certificate, or another key: on disk when it returns. The name stays.
+  result<void> replace_identity(const node_identity& next);
   [[nodiscard]] const std::shared_ptr<const sealer>& seals() const { return seals_; }
   [[nodiscard]] const std::shared_ptr<rocksdb::kv_store>& store() const { return store_; }
   /// Held while a join token is consumed: tokens are good once, whoever asks at the same time.
@@ -41,6 +47,7 @@ private:
   node_store() = default;
 
   std::shared_ptr<const cluster_keys> keys_;
+  mutable std::mutex identity_mutex_;
   node_identity identity_;
   std::shared_ptr<const sealer> seals_;
   std::shared_ptr<rocksdb::kv_store> store_;
@@ -50,18 +57,26 @@ private:
 /// Whether `data_dir` holds a node. (Existence only; open() says whether it is good.)
 bool is_initialized(const std::filesystem::path& data_dir);
 
-/// The nodes that this one knows to have been issued a certificate: so that no two have one name.
-std::string member_key(std::string_view node_name);
-std::string member_record(const crypto::certificate& certificate);
+/// What the membership says of a node with this identity.
+replica::member_info member_info_of(const node_identity& identity,
+                                    const replica::link_address& address);
 
 /// What a new data directory is made of.
 struct new_node {
   const cluster_keys& keys;
   const node_identity& identity;
-  const config_state& configuration;
+  /// The first node of a cluster: what it begins with, and where its link is.
+  const config_state* configuration = nullptr;
+  replica::link_address address = {};
+  /// A node that joins: its replica, and whom it will hear the configuration from.
+  raft::replica_id replica = 0;
+  raft::membership introduction = {};
+  /// Takes the place of a node in the same directory, which does not run.
+  bool replaces = false;
 };
 
-/// Writes a complete data directory or nothing. errc::already_exists if there is a node.
+/// Writes a complete data directory or nothing. errc::already_exists if there is a node and it is
+/// not to be replaced; errc::unavailable if that one runs.
 result<void> create_node_store(const std::filesystem::path& data_dir, const new_node& node);
 
 } // namespace custos::cluster

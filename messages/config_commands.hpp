@@ -3,15 +3,10 @@
 // documents; the state machine validates them (cluster/config_codec).
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-namespace custos::cluster {
-class config_state;
-}
 
 namespace custos {
 
@@ -82,12 +77,6 @@ struct config_document {
 struct config_documents {
   std::vector<config_document> objects; ///< by name
   std::uint64_t revision = 0;           ///< of the store when they were read
-};
-
-/// All of the state as it is now, immutable: for a backup.
-struct get_config_state {};
-struct config_state_held {
-  std::shared_ptr<const cluster::config_state> state; ///< never null
 };
 
 /// What a new token signing key (token-keys/{kid}) shall be. Times in unix seconds and seconds;

@@ -31,7 +31,9 @@ result<cluster::cluster_keys> restore_cluster(const restore_options& options,
   CUSTOS_TRY(identity.certificate,
              cluster::issue_node_certificate(keys, options.node, identity.tls_key, options.now));
   CUSTOS_TRY(const auto state, without_log(content.state));
-  CUSTOS_CHECK(cluster::create_node_store(options.data_dir, {keys, identity, state}));
+  CUSTOS_TRY(const auto address,
+             cluster::replica::parse_link_address(cluster::cluster_address_of(options.node)));
+  CUSTOS_CHECK(cluster::create_node_store(options.data_dir, {keys, identity, &state, address}));
   return keys;
 }
 

@@ -213,6 +213,7 @@ struct restore_arguments {
   std::string data_dir;
   std::string node_name;
   std::vector<std::string> addresses;
+  std::string cluster_address;
   std::string admin_dir;
   std::string admin_name{cluster::first_administrator};
 };
@@ -239,6 +240,7 @@ result<void> restore_whole_cluster(session& s, const restore_arguments& a,
   backup::restore_options options;
   options.data_dir = a.data_dir;
   options.node.name = a.node_name;
+  options.node.cluster_address = a.cluster_address;
   options.now = runtime::system_clock_source()();
   sort_addresses(a.addresses, options.node.dns_names, options.node.ip_addresses);
   if (!a.admin_dir.empty()) {
@@ -270,7 +272,8 @@ result<void> restore(session& s, const restore_arguments& a) {
   CUSTOS_TRY(const auto opened, open_backup(a.file, a.with));
   if (const auto* const content = std::get_if<backup::cluster_content>(&opened.content))
     return restore_whole_cluster(s, a, *content);
-  if (!a.node_name.empty() || !a.addresses.empty() || !a.admin_dir.empty())
+  if (!a.node_name.empty() || !a.addresses.empty() || !a.cluster_address.empty() ||
+      !a.admin_dir.empty())
     return field_error(errc::invalid_argument, "--node-name",
                        "expected --data-dir only: the backup is of a coordinator");
   const auto& content = *std::get_if<backup::coordinator_content>(&opened.content);
@@ -330,6 +333,8 @@ void add_restorers(command_set& commands, CLI::App* group) {
   c->add_option("--node-name", r->node_name, "Name of the node");
   c->add_option("--addresses", r->addresses, "DNS names and IP addresses of the node")
       ->delimiter(',');
+  c->add_option("--cluster-address", r->cluster_address,
+                "host:port at which other nodes reach it; default: the first address");
   c->add_option("--admin-dir", r->admin_dir,
                 "Where a new certificate of an administrator goes; none is made without");
   c->add_option("--admin-name", r->admin_name, "Which administrator")->capture_default_str();

@@ -53,16 +53,16 @@ struct recover_arguments {
 result<void> recover(session& s, const recover_arguments& a) {
   CUSTOS_CHECK(prepare_folder(a.out_dir, a.name));
   CUSTOS_TRY(const auto node, cluster::node_store::open(a.data_dir));
-  CUSTOS_TRY(const auto applied,
-             cluster::apply_offline(
-                 *node, cluster::principal_command(a.name, role::administrator, "offline")));
-  static_cast<void>(applied); // the outcome is that the principal is there
+  CUSTOS_CHECK(cluster::leave_command(
+      *node, cluster::principal_command(a.name, role::administrator, "offline")));
   CUSTOS_TRY(const auto issued, cluster::issue_client_certificate(
                                     *node->keys(), {a.name, ""}, runtime::system_clock_source()()));
   CUSTOS_CHECK(
       write_credentials(a.out_dir, a.name, issued.certificate_pem, issued.private_key_pem));
   s.show(bj::object{{"certificate", a.out_dir + "/" + a.name + ".crt"},
-                    {"private_key", a.out_dir + "/" + a.name + ".key"}});
+                    {"private_key", a.out_dir + "/" + a.name + ".key"},
+                    {"next", "start the node: the certificate counts as soon as the cluster has a "
+                             "majority"}});
   return {};
 }
 
@@ -90,6 +90,8 @@ struct join_arguments {
   std::string token_file;
   std::string node_name;
   std::vector<std::string> addresses;
+  std::string cluster_address;
+  bool replace = false;
 };
 
 result<void> join(session& s, const join_arguments& a) {
@@ -98,8 +100,9 @@ result<void> join(session& s, const join_arguments& a) {
     text.pop_back();
   cluster::node_request request;
   request.name = a.node_name;
+  request.cluster_address = a.cluster_address;
   sort_addresses(a.addresses, request.dns_names, request.ip_addresses);
-  auto attempt = cluster::make_join_request(a.data_dir, text, request);
+  auto attempt = cluster::make_join_request(a.data_dir, text, request, a.replace);
   crypto::wipe(text.data(), text.size());
   if (!attempt)
     return attempt.failure();

@@ -125,7 +125,7 @@ TEST_F(config_store, reads_back_what_was_put) {
 
 TEST_F(config_store, hands_out_a_state_that_stays_as_it_was) {
   ASSERT_TRUE(apply(put("alice")).ok());
-  const auto held = ask<config_state_held>(actor, get_config_state{});
+  const auto held = ask<held_config_state>(actor, get_config_state{});
   ASSERT_TRUE(held.ok());
   ASSERT_TRUE(apply(put("bob")).ok());
   EXPECT_EQ(held->state->revision(), 1U);

@@ -178,7 +178,7 @@ TEST_F(cluster_backup, becomes_a_new_cluster_with_the_same_keys) {
   const temporary_directory directory;
   restore_options options;
   options.data_dir = directory.path() / "data";
-  options.node = {"m1", {"m1.example.org"}, {}};
+  options.node = {"m1", {"m1.example.org"}, {}, "m1.example.org:7000"};
   options.now = test::now + 3600;
   const auto content = read_all(as_bytes(file), reader).value();
   const auto restored = restore_cluster(options, content);
@@ -197,8 +197,8 @@ TEST_F(cluster_backup, becomes_a_new_cluster_with_the_same_keys) {
   const auto state = cluster::load_state(*node->store()).value();
   EXPECT_EQ(state.fingerprint(), old.state.fingerprint());
   EXPECT_EQ(state.revision(), old.state.revision());
-  EXPECT_NE(old.state.applied_index(), 0U);
-  EXPECT_EQ(state.applied_index(), 0U);
+  EXPECT_EQ(old.state.applied_index(), 17U);
+  EXPECT_EQ(state.applied_index(), raft::bootstrap_base({}).index);
   EXPECT_FALSE(old.state.operations().empty());
   EXPECT_TRUE(state.operations().empty());
 
@@ -219,7 +219,7 @@ TEST_F(cluster_backup, is_never_restored_over_a_node) {
   const temporary_directory directory;
   restore_options options;
   options.data_dir = directory.path() / "data";
-  options.node = {"m1", {"m1.example.org"}, {}};
+  options.node = {"m1", {"m1.example.org"}, {}, "m1.example.org:7000"};
   options.now = test::now;
   const auto content = read_all(as_bytes(file), reader).value();
   const auto first = restore_cluster(options, content).value();
