@@ -27,9 +27,14 @@ constexpr replica::milliseconds hand_over_ms = 1500;
 /// Blocking work of one replica, in order: its disk, and images of its state.
 using disk_actor_api = caf::typed_actor<caf::reacts_to<posted_work>>;
 
-disk_actor_api::behavior_type disk_actor(disk_actor_api::pointer) {
-  return {[](const posted_work& work) { (*work.run)(); }};
-}
+class disk_actor : public disk_actor_api::base {
+public:
+  explicit disk_actor(caf::actor_config& cfg) : disk_actor_api::base(cfg) {}
+  const char* name() const override { return "config_store_disk"; }
+  disk_actor_api::behavior_type make_behavior() override {
+    return {[](const posted_work& work) { (*work.run)(); }};
+  }
+};
 
 struct disk_result {
   result<void> written;
@@ -494,7 +499,7 @@ result<config_store_api> spawn_with(caf::actor_system& system, config_store_depe
   CUSTOS_TRY(auto state, stored_state(*given.store, found));
   if (given.cell)
     given.cell->publish(state.snapshot());
-  auto disk = system.spawn<Options>(disk_actor);
+  disk_actor_api disk = system.spawn<disk_actor, Options>();
   return config_store_api(system.spawn<config_store_actor, Options>(
       std::move(given), found, std::move(state), std::move(disk)));
 }

@@ -1,7 +1,7 @@
 #include "runtime/node_cluster.hpp"
 
 #include "adapters/crypto/crypto.hpp"
-#include "cluster/replica/wire.hpp"
+#include "cluster/link/hello.hpp"
 #include "runtime/log.hpp"
 #include "runtime/program.hpp"
 
@@ -129,13 +129,15 @@ void node_cluster::begin(bridge& calls) {
   link_->start();
   carry_out_left_commands();
   introduce_again();
-  keeper_ = given_.system->spawn([this](caf::event_based_actor* self) -> caf::behavior {
-    self->delayed_send(self, certificate_look_interval, tick{});
-    return {[this, self](const tick&) {
+  // The interval is an argument: CAF 0.17.6 looks into nothing where a function takes none.
+  auto keep = [this](caf::event_based_actor* self, std::chrono::minutes interval) -> caf::behavior {
+    self->delayed_send(self, interval, tick{});
+    return {[this, self, interval](const tick&) {
       keep_certificate_fresh();
-      self->delayed_send(self, certificate_look_interval, tick{});
+      self->delayed_send(self, interval, tick{});
     }};
-  });
+  };
+  keeper_ = given_.system->spawn(std::move(keep), certificate_look_interval);
 }
 
 void node_cluster::stop() {

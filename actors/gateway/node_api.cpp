@@ -481,7 +481,9 @@ void node_api::add_config_routes() {
           return respond(http::problem(kind.failure()));
         when_current(r.request, respond, [this, respond, kind = *kind, name = r.path.at("name")] {
           ports_.read({kind, name}, answer_with<config_document>(respond, [kind](const auto& d) {
-                        auto answer = json_answer(object_of(kind, d));
+                        auto body = object_of(kind, d);
+                        body["revision"] = d.revision;
+                        auto answer = json_answer(body);
                         answer.headers.push_back({"ETag", '"' + std::to_string(d.revision) + '"'});
                         return with_revision(std::move(answer), d.revision);
                       }));

@@ -1,6 +1,8 @@
 #include "adapters/crypto/internal.hpp"
 #include "adapters/crypto/x509.hpp"
 
+#include <arpa/inet.h>
+#include <array>
 #include <ctime>
 
 namespace custos::crypto {

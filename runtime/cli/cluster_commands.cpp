@@ -122,10 +122,70 @@ result<void> join(session& s, const join_arguments& a) {
   return {};
 }
 
+result<void> show_cluster(session& s, const std::string& node, const std::string& method,
+                          const std::string& path, const bj::value& body = {}) {
+  CUSTOS_TRY(const auto answer, s.ask_node(node, method, path, body));
+  s.show(answer);
+  return {};
+}
+
+struct member_arguments {
+  std::string node;
+  std::string name;
+};
+
+result<void> status(session& s, const member_arguments& a) {
+  if (!a.node.empty())
+    return show_cluster(s, a.node, "GET", "/cluster/v1/status");
+  CUSTOS_TRY(const auto id, s.cluster(cluster_kind::trust_authority));
+  CUSTOS_TRY(const auto answer, s.ask("GET", "/api/custos/v1/clusters/" + id + "/status"));
+  s.show(answer);
+  return {};
+}
+
+void add_member_commands(command_set& commands, CLI::App* group) {
+  constexpr auto any_node = "A running node, https://host:port";
+  const auto add = [&](const char* name, const char* what, const char* node_help,
+                       std::function<result<void>(session&, const member_arguments&)> run) {
+    auto a = std::make_shared<member_arguments>();
+    auto* const c = commands.command(group, name, what,
+                                     [a, run = std::move(run)](session& s) { return run(s, *a); });
+    c->add_option("--node", a->node, node_help)->required();
+    return std::pair(c, a);
+  };
+  auto st = std::make_shared<member_arguments>();
+  commands
+      .command(group, "status",
+               "With --node: members, roles, leader and how far each is, as that node sees it; "
+               "without: what every node says of itself to the coordinator",
+               [st](session& s) { return status(s, *st); })
+      ->add_option("--node", st->node, any_node);
+  add("leave", "A running node leaves the cluster; stop it then", "The node that leaves",
+      [](session& s, const member_arguments& a) {
+        return show_cluster(s, a.node, "POST", "/cluster/v1/leave", bj::object{});
+      });
+  add("renew-certificate", "A new key and certificate for a running node, without restart",
+      "The node", [](session& s, const member_arguments& a) {
+        return show_cluster(s, a.node, "POST", "/cluster/v1/certificate/renew", bj::object{});
+      });
+  const auto [remove, removed] =
+      add("remove", "Removes a node that is lost; its certificate is worth nothing any more",
+          any_node, [](session& s, const member_arguments& a) {
+            return show_cluster(s, a.node, "DELETE", "/cluster/v1/members/" + segment(a.name));
+          });
+  remove->add_option("NAME", removed->name, "The node to remove")->required();
+  const auto [transfer, next] = add(
+      "transfer", "Makes another node the leader", any_node,
+      [](session& s, const member_arguments& a) {
+        return show_cluster(s, a.node, "POST", "/cluster/v1/transfer", bj::object{{"to", a.name}});
+      });
+  transfer->add_option("NAME", next->name, "The node that shall lead")->required();
+}
+
 struct certificate_arguments {
   std::string name;
   std::string role = "administrator";
-  std::vector<std::string> nodes;
+  std::string node;
   std::string out_dir = ".";
 };
 
@@ -135,17 +195,15 @@ result<void> certificate(session& s, const certificate_arguments& a) {
   crypto::certificate_request request;
   request.common_name = a.name;
   CUSTOS_TRY(const auto csr, crypto::make_csr_pem(request, key));
-  CUSTOS_TRY(const auto answer, s.ask_node(a.nodes.front(), "POST", "/cluster/v1/certificates",
+  CUSTOS_TRY(const auto answer, s.ask_node(a.node, "POST", "/cluster/v1/certificates",
                                            bj::object{{"csr", csr}, {"name", a.name}}));
   const auto* const pem =
       answer.is_object() ? answer.get_object().if_contains("certificate") : nullptr;
   if (pem == nullptr || !pem->is_string())
     return make_error(errc::malformed, "the node answered without a certificate");
-  for (const auto& node : a.nodes) {
-    CUSTOS_TRY(const auto put, s.ask_node(node, "PUT", "/config/v1/principals/" + segment(a.name),
-                                          bj::object{{"role", a.role}}));
-    static_cast<void>(put); // its revision: of no use here
-  }
+  CUSTOS_TRY(const auto put, s.ask_node(a.node, "PUT", "/config/v1/principals/" + segment(a.name),
+                                        bj::object{{"role", a.role}}));
+  static_cast<void>(put); // its revision: of no use here
   CUSTOS_CHECK(write_credentials(a.out_dir, a.name, std::string(pem->get_string()),
                                  cluster::private_key_pem(key)));
   s.show(bj::object{{"certificate", a.out_dir + "/" + a.name + ".crt"},
@@ -164,6 +222,9 @@ void add_offline_commands(command_set& commands, CLI::App* group) {
   c->add_option("--addresses", i->addresses, "DNS names and IP addresses of the node")
       ->required()
       ->delimiter(',');
+  c->add_option("--cluster-address", i->init.cluster_address,
+                "host:port at which other nodes will reach this one; default: the first address, "
+                "port 7443");
   c->add_option("--issuer", i->init.issuer,
                 "Issuer of tokens, an https URL; default: the first address");
   c->add_option("--admin-dir", i->admin_dir, "Where admin.crt, admin.key and ca.crt go")
@@ -179,6 +240,12 @@ void add_offline_commands(command_set& commands, CLI::App* group) {
   c->add_option("--addresses", j->addresses, "DNS names and IP addresses of the new node")
       ->required()
       ->delimiter(',');
+  c->add_option("--cluster-address", j->cluster_address,
+                "host:port at which other nodes will reach this one; default: the first address, "
+                "port 7443");
+  c->add_flag("--replace", j->replace,
+              "It takes the place of the node of that name, which is lost or damaged; what is in "
+              "the data directory goes");
 
   auto r = std::make_shared<recover_arguments>();
   c = commands.command(group, "recover",
@@ -213,18 +280,10 @@ void add_cluster_commands(command_set& commands) {
   c->add_option("--role", i->role, "What it may do")
       ->check(CLI::IsMember({"administrator", "auditor"}))
       ->capture_default_str();
-  c->add_option("--node", i->nodes, "Every node, https://host:port; the first one issues")
-      ->required()
-      ->delimiter(',');
+  c->add_option("--node", i->node, "A running node, https://host:port")->required();
   c->add_option("--out-dir", i->out_dir, "Where NAME.crt and NAME.key go")->capture_default_str();
 
-  commands.command(
-      group, "status", "What every node says of itself", [](session& s) -> result<void> {
-        CUSTOS_TRY(const auto id, s.cluster(cluster_kind::trust_authority));
-        CUSTOS_TRY(const auto answer, s.ask("GET", "/api/custos/v1/clusters/" + id + "/status"));
-        s.show(answer);
-        return {};
-      });
+  add_member_commands(commands, group);
 }
 
 } // namespace custos::cli
