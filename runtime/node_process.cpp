@@ -18,6 +18,7 @@
 #include "runtime/bridge.hpp"
 #include "runtime/log.hpp"
 #include "runtime/node_cluster.hpp"
+#include "runtime/node_key_environment.hpp"
 #include "runtime/ops_server.hpp"
 
 #include <atomic>
@@ -111,7 +112,11 @@ struct node_process::impl {
 };
 
 result<void> node_process::impl::open_state() {
-  CUSTOS_TRY(store, cluster::node_store::open(options.data_dir));
+  CUSTOS_TRY(store, cluster::node_store::open(
+                        options.data_dir,
+                        node_key_access_of(options.tcti, options.node_key_passphrase_file)));
+  if (store->key_choice().source == cluster::node_key_source::file)
+    log_warning("node.key_in_file", {{"detail", std::string(key_file_warning)}});
   CUSTOS_TRY(auto log,
              audit::audit_log::open(std::filesystem::path(options.data_dir) / "audit", now()));
   audit::audit_dependencies given;
@@ -289,7 +294,7 @@ void node_process::impl::make_backup(const crypto::key& recipient,
       return done(held.failure());
     auto work = [done, permit, s = store, recipient, at = now()](caf::event_based_actor*,
                                                                  const held_config_state& one) {
-      done(backup::back_up_cluster(*s->keys(), *one.state, {recipient}, at));
+      done(backup::back_up_cluster(*s->keys(), *s->seals(), *one.state, {recipient}, at));
     };
     system.spawn<caf::detached>(std::move(work), *std::move(held));
   };
@@ -505,6 +510,7 @@ result<void> node_process::impl::start_gateway() {
                state.ready = audit_gauges->writable && !out;
                state.details = {{"node", store->identity().name},
                                 {"cluster_id", store->keys()->cluster_id},
+                                {"node_key", text_of(store->key_choice())},
                                 {"configuration_revision", std::to_string(snapshot->revision)},
                                 {"configuration_fingerprint", snapshot->fingerprint},
                                 {"cluster", out                       ? out->message

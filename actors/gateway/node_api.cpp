@@ -519,6 +519,10 @@ void node_api::add_config_routes() {
           respond(applied ? applied_answer(*applied, created ? 201 : 200)
                           : http::problem(applied.failure()));
         };
+    // Whoever could write one would know the key that secrets are sealed under from then on.
+    if (*kind == object_kind::data_key)
+      return finish(
+          make_error(errc::forbidden, "data keys are made and removed by the cluster itself"));
     ports_.apply(std::move(command), std::move(finish));
   };
   add("PUT", "/config/v1/{kind}/{name}", access::administrator,

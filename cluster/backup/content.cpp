@@ -87,8 +87,10 @@ bool holds_sealed_values(const cluster::config_object& object) {
 
 // ---- a cluster ----------------------------------------------------------------------------------
 
-result<std::string> back_up_cluster(const cluster::cluster_keys& keys, const config_state& state,
+result<std::string> back_up_cluster(const cluster::cluster_keys& keys,
+                                    const cluster::sealer& data_keys, const config_state& state,
                                     const std::vector<addressee>& to, crypto::unix_seconds now) {
+  CUSTOS_CHECK(check_sealed_values(data_keys, state));
   auto about = begun(content_kind::cluster, keys.cluster_name, now);
   about.cluster_id = keys.cluster_id;
   about.revision = state.revision();
@@ -96,9 +98,11 @@ result<std::string> back_up_cluster(const cluster::cluster_keys& keys, const con
   about.objects = counts_of(state);
   about.signer = keys.ca_certificate;
   const auto secrets = cluster::serialize(keys);
+  const auto ring = cluster::serialize(data_keys.ring());
   const auto image = cluster::encode_state(state);
   section_list content;
   content.add(section::cluster_keys, secrets.reveal_secret());
+  content.add(section::data_keys, ring.reveal_secret());
   content.add(section::state, image);
   return make_file(std::move(about), keys.ca_key, to, content.parts());
 }
@@ -109,14 +113,19 @@ result<cluster_content> read_cluster_content(const description& about, byte_view
                        "expected the backup of a trust authority cluster");
   CUSTOS_TRY(const auto sections, read_sections(content));
   CUSTOS_TRY(const auto secrets, section_of(sections, section::cluster_keys));
+  CUSTOS_TRY(const auto data_keys, section_of(sections, section::data_keys));
   CUSTOS_TRY(const auto image, section_of(sections, section::state));
-  if (sections.size() != 2)
+  if (sections.size() != 3)
     return damaged("expected nothing but keys and state");
   cluster_content out;
   auto keys = cluster::parse_cluster_keys(secrets);
   if (!keys)
     return damaged("cluster keys: " + keys.failure().message);
   out.keys = *std::move(keys);
+  auto ring = cluster::parse_data_key_ring(data_keys);
+  if (!ring)
+    return damaged(ring.failure().message);
+  out.data_keys = *std::move(ring);
   CUSTOS_TRY(out.state, cluster::decode_state(image));
   if (out.keys.cluster_id != about.cluster_id || out.keys.cluster_name != about.name)
     return damaged("the keys are of another cluster than the description says");
@@ -125,7 +134,7 @@ result<cluster_content> read_cluster_content(const description& about, byte_view
   if (out.state.fingerprint() != about.fingerprint || out.state.revision() != about.revision ||
       counts_of(out.state) != about.objects)
     return damaged("the configuration is another one than the description says");
-  CUSTOS_CHECK(check_sealed_values(cluster::sealer(out.keys.data_key), out.state));
+  CUSTOS_CHECK(check_sealed_values(cluster::sealer(out.data_keys), out.state));
   return out;
 }
 

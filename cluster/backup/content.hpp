@@ -2,9 +2,10 @@
 // What is sealed in a backup: of a trust authority cluster, or of a coordinator. Sections, each
 // tag(1) || length(8, big-endian) || value, in the order of their tags, each at most once.
 //
-//   of a cluster      1 the cluster keys (cluster/cluster_keys), 2 the state (cluster/state_image)
-//   of a coordinator  3 its TLS certificate, PEM, and 4 its private key, PKCS#8, if it made them
-//                     itself; 5 the entries of its store: length(2) || key || length(4) || value
+//   of a cluster      1 the cluster keys (cluster/cluster_keys), 2 the data keys
+//                     (cluster/data_key_ring), 3 the state (cluster/state_image)
+//   of a coordinator  4 its TLS certificate, PEM, and 5 its private key, PKCS#8, if it made them
+//                     itself; 6 the entries of its store: length(2) || key || length(4) || value
 //
 // Pure; thread-safe. What does not read is errc::corrupted.
 
@@ -20,11 +21,14 @@ namespace custos::backup {
 /// Everything that makes a cluster what it is, but its nodes.
 struct cluster_content {
   cluster::cluster_keys keys;
+  cluster::data_key_ring data_keys;
   cluster::config_state state;
 };
 
-/// Signed by the cluster's CA.
+/// Signed by the cluster's CA. errc::corrupted if the state holds a value that the data keys do not
+/// open: no backup is made that could not be used.
 result<std::string> back_up_cluster(const cluster::cluster_keys& keys,
+                                    const cluster::sealer& data_keys,
                                     const cluster::config_state& state,
                                     const std::vector<addressee>& to, crypto::unix_seconds now);
 

@@ -33,7 +33,8 @@ result<cluster::cluster_keys> restore_cluster(const restore_options& options,
   CUSTOS_TRY(const auto state, without_log(content.state));
   CUSTOS_TRY(const auto address,
              cluster::replica::parse_link_address(cluster::cluster_address_of(options.node)));
-  CUSTOS_CHECK(cluster::create_node_store(options.data_dir, {keys, identity, &state, address}));
+  CUSTOS_CHECK(cluster::create_node_store(
+      options.data_dir, {keys, content.data_keys, identity, &state, address}, options.node_key));
   return keys;
 }
 

@@ -2,6 +2,7 @@
 // From a backup to a data directory. Blocking; one thread. Nothing is ever overwritten.
 
 #include "cluster/backup/content.hpp"
+#include "cluster/node_key.hpp"
 
 #include <filesystem>
 
@@ -11,6 +12,7 @@ struct restore_options {
   std::filesystem::path data_dir;
   cluster::node_request node; ///< the first node of the new cluster
   crypto::unix_seconds now = 0;
+  cluster::node_key_request node_key = {}; ///< how the node keeps its secrets
 };
 
 /// Makes the first node of a new cluster out of the content of an old one: everything is the same

@@ -11,6 +11,7 @@ namespace custos::backup {
 
 enum class section : std::uint8_t {
   cluster_keys = 1,
+  data_keys,
   state,
   tls_certificate,
   tls_private_key,

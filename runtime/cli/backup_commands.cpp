@@ -8,6 +8,7 @@
 #include "runtime/cli/backup_files.hpp"
 #include "runtime/cli/credentials.hpp"
 #include "runtime/cli/inputs.hpp"
+#include "runtime/cli/node_key_options.hpp"
 #include "runtime/cli/session.hpp"
 #include "runtime/files.hpp"
 #include "runtime/program.hpp"
@@ -214,6 +215,7 @@ struct restore_arguments {
   std::string node_name;
   std::vector<std::string> addresses;
   std::string cluster_address;
+  node_key_arguments node_key;
   std::string admin_dir;
   std::string admin_name{cluster::first_administrator};
 };
@@ -241,6 +243,7 @@ result<void> restore_whole_cluster(session& s, const restore_arguments& a,
   options.data_dir = a.data_dir;
   options.node.name = a.node_name;
   options.node.cluster_address = a.cluster_address;
+  CUSTOS_TRY(options.node_key, node_key_request_of(a.node_key));
   options.now = runtime::system_clock_source()();
   sort_addresses(a.addresses, options.node.dns_names, options.node.ip_addresses);
   if (!a.admin_dir.empty()) {
@@ -248,6 +251,7 @@ result<void> restore_whole_cluster(session& s, const restore_arguments& a,
     CUSTOS_CHECK(prepare_folder(a.admin_dir, a.admin_name));
   }
   CUSTOS_TRY(const auto keys, backup::restore_cluster(options, content));
+  warn_of_key_file(s, options.node_key.choice);
   bj::object shown{{"cluster_id", keys.cluster_id},
                    {"earlier_cluster_id", content.keys.cluster_id},
                    {"node", a.node_name},
@@ -334,7 +338,9 @@ void add_restorers(command_set& commands, CLI::App* group) {
   c->add_option("--addresses", r->addresses, "DNS names and IP addresses of the node")
       ->delimiter(',');
   c->add_option("--cluster-address", r->cluster_address,
-                "host:port at which other nodes reach it; default: the first address");
+                "host:port at which other nodes will reach it; default: the first address, port "
+                "7443");
+  add_node_key_choice(c, r->node_key);
   c->add_option("--admin-dir", r->admin_dir,
                 "Where a new certificate of an administrator goes; none is made without");
   c->add_option("--admin-name", r->admin_name, "Which administrator")->capture_default_str();

@@ -339,6 +339,19 @@ TEST_F(node_api_test, reaches_no_service_for_callers_it_refuses) {
   EXPECT_TRUE(services.csrs.empty());
 }
 
+TEST_F(node_api_test, lets_nobody_write_data_keys) {
+  for (const auto* const method : {"PUT", "DELETE"}) {
+    services.audit.clear();
+    expect_problem(send(method, "/config/v1/data-keys/00ff10ab",
+                        R"({"created":1,"wrapped":{"n1":"a.b.c.d.e"}})"),
+                   403, "forbidden", "by the cluster itself", method);
+    ASSERT_EQ(services.audit.size(), 1U) << method;
+    EXPECT_EQ(services.audit[0].object, "data-keys/00ff10ab");
+    EXPECT_EQ(services.audit[0].outcome, "forbidden");
+  }
+  EXPECT_TRUE(services.commands.asked.empty());
+}
+
 TEST_F(node_api_test, says_what_is_not_there) {
   for (const auto* path : {"/", "/nothing", "/attestation/v1", "/config/v1/hosts/h/x"})
     expect_problem(send("GET", path), 404, "not-found", "", path);

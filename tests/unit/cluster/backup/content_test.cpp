@@ -6,6 +6,7 @@
 #include "cluster/node_store.hpp"
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 #include "tests/unit/cluster/backup/samples.hpp"
+#include "tests/unit/cluster/secret_search.hpp"
 
 #include <gmock/gmock.h>
 
@@ -23,12 +24,9 @@ class cluster_backup : public testing::Test {
 protected:
   cluster_backup() : file(old.file({reader})) {}
 
-  /// A file whose parts are as asked for, signed and sealed in good form.
-  [[nodiscard]] error refusal_of(const cluster::cluster_keys& keys,
-                                 const cluster::config_state& state,
-                                 const std::function<void(description&)>& change) const {
-    const auto good = back_up_cluster(keys, state, {reader}, test::now).value();
-    const auto taken = read_file(as_bytes(good)).value();
+  /// Why the content is not read under another description than its own.
+  [[nodiscard]] error refusal_of(const std::function<void(description&)>& change) const {
+    const auto taken = read_file(as_bytes(file)).value();
     const auto content = open_content(taken, content_key_of(taken.head, reader).value()).value();
     auto about = taken.head.about;
     change(about);
@@ -41,29 +39,28 @@ protected:
   std::string file;
 };
 
-/// The forms in which a secret could be found in a file.
-std::vector<std::string> forms_of(byte_view secret) {
-  auto upper = crypto::hex(secret);
-  for (auto& c : upper)
-    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  std::vector<std::string> out{std::string(as_text(secret)), crypto::hex(secret), upper};
-  // Within longer base64 the same octets look different by where they stand.
-  for (std::size_t shift = 0; shift < 3 && shift + 3 < secret.size(); ++shift) {
-    const auto inner = secret.subspan(shift, (secret.size() - shift) / 3 * 3);
-    out.push_back(crypto::base64url(inner));
-    out.push_back(crypto::base64(inner));
-  }
+/// Everything in the sample that nobody else may know.
+std::vector<cluster::test::named_secret> secrets_of(const sample_cluster& cluster) {
+  std::vector<cluster::test::named_secret> out{
+      {"data key", to_bytes(cluster.ring.keys.front().key->reveal_secret())},
+      {"challenge key", to_bytes(cluster.keys.challenge_key->reveal_secret())},
+      {"passphrase", to_bytes(test::phrase)},
+      {"password", to_bytes(test::server_password)}};
+  cluster::test::add_key(out, "CA key", cluster.keys.ca_key);
+  cluster::test::add_key(out, "token key", cluster.keys.token_key);
+  cluster::test::add_key(out, "AK CA key", cluster.keys.ak_ca_key);
+  cluster::test::add_key(out, "provider key", cluster.provider_key);
   return out;
 }
 
-/// The private scalar of a P-256 key as it stands in PKCS#8 (RFC 5915, 3).
-bytes scalar_of(const crypto::key& key) {
-  const auto der = key.pkcs8_der();
-  const auto octets = der.reveal_secret();
-  constexpr std::array<std::uint8_t, 2> mark{0x04, 0x20}; // OCTET STRING of 32
-  const auto at = std::search(octets.begin(), octets.end(), mark.begin(), mark.end());
-  EXPECT_NE(at, octets.end());
-  return {at + 2, at + 34};
+std::vector<std::string> found_in(const std::string& octets,
+                                  const std::vector<cluster::test::named_secret>& secrets) {
+  std::vector<std::string> out;
+  for (const auto& secret : secrets)
+    for (const auto& form : cluster::test::forms_of(secret.octets))
+      if (octets.find(form) != std::string::npos)
+        out.push_back(secret.name);
+  return out;
 }
 
 } // namespace
@@ -76,6 +73,8 @@ TEST_F(cluster_backup, gives_back_all_of_it) {
   EXPECT_NE(read->state.find(object_kind::host, "web-1"), nullptr);
   EXPECT_TRUE(crypto::equal(cluster::serialize(read->keys).reveal_secret(),
                             cluster::serialize(old.keys).reveal_secret()));
+  EXPECT_TRUE(crypto::equal(cluster::serialize(read->data_keys).reveal_secret(),
+                            cluster::serialize(old.ring).reveal_secret()));
 }
 
 TEST_F(cluster_backup, says_what_is_in_it) {
@@ -95,38 +94,19 @@ TEST_F(cluster_backup, says_what_is_in_it) {
 }
 
 TEST_F(cluster_backup, shows_no_secret) {
-  const auto also = old.file({reader, test::secret(test::phrase)});
-  std::vector<bytes> secrets{to_bytes(old.keys.data_key->reveal_secret()),
-                             to_bytes(old.keys.challenge_key->reveal_secret()),
-                             to_bytes(test::phrase), to_bytes(test::server_password)};
-  for (const auto& key :
-       {old.keys.ca_key, old.keys.token_key, old.keys.ak_ca_key, old.provider_key}) {
-    secrets.push_back(scalar_of(key));
-    secrets.push_back(to_bytes(key.pkcs8_der().reveal_secret()));
-  }
-  for (const auto& secret : secrets)
-    for (const auto& form : forms_of(secret))
-      EXPECT_EQ(also.find(form), std::string::npos);
-  EXPECT_EQ(also.find("PRIVATE KEY"), std::string::npos);
+  const auto secrets = secrets_of(old);
+  const auto both = old.file({reader, test::secret(test::phrase)});
+  EXPECT_THAT(found_in(both, secrets), testing::IsEmpty());
+  EXPECT_EQ(both.find("PRIVATE KEY"), std::string::npos);
   // Not even a sealed value: what is sealed is sealed once more.
   const auto provider = old.state.snapshot()->key_providers.at("disk");
-  EXPECT_EQ(also.find(crypto::base64url(provider.client_private_key.sealed)), std::string::npos);
-  EXPECT_EQ(also.find("kms.example.org"), std::string::npos);
-}
-
-TEST_F(cluster_backup, finds_secrets_where_there_are_any) {
-  // The search above must be able to fail.
-  const auto scalar = scalar_of(old.keys.ca_key);
-  const auto plain = "x" + std::string(as_text(old.keys.ca_key.pkcs8_der().reveal_secret()));
-  const auto pem = crypto::base64(old.keys.ca_key.pkcs8_der().reveal_secret());
-  const auto found = [&](const std::string& text) {
-    const auto forms = forms_of(scalar);
-    return std::any_of(forms.begin(), forms.end(),
-                       [&](const auto& f) { return text.find(f) != std::string::npos; });
-  };
-  EXPECT_TRUE(found(plain));
-  EXPECT_TRUE(found(pem));
-  EXPECT_TRUE(found(crypto::hex(as_bytes(plain))));
+  EXPECT_EQ(both.find(crypto::base64url(provider.client_private_key.sealed)), std::string::npos);
+  EXPECT_EQ(both.find("kms.example.org"), std::string::npos);
+  // The search finds what is there: in the same content, opened.
+  const auto taken = read_file(as_bytes(both)).value();
+  const auto content = open_content(taken, content_key_of(taken.head, reader).value()).value();
+  EXPECT_THAT(found_in(std::string(as_text(content)), secrets),
+              testing::IsSupersetOf({"data key", "challenge key", "CA key", "token key"}));
 }
 
 TEST_F(cluster_backup, differs_each_time) {
@@ -137,7 +117,7 @@ TEST_F(cluster_backup, differs_each_time) {
 
 TEST_F(cluster_backup, holds_what_its_description_says) {
   const auto message_with = [&](const std::function<void(description&)>& change) {
-    return refusal_of(old.keys, old.state, change).message;
+    return refusal_of(change).message;
   };
   EXPECT_EQ(message_with([](description&) {}), "accepted");
   EXPECT_THAT(message_with([](description& d) { d.revision += 1; }), HasSubstr("configuration"));
@@ -151,18 +131,31 @@ TEST_F(cluster_backup, holds_what_its_description_says) {
                 d.signer = cluster::test::self_signed("lab CA", true).cert;
               }),
               HasSubstr("signer"));
-  EXPECT_EQ(
-      refusal_of(old.keys, old.state, [](description& d) { d.kind = content_kind::coordinator; })
-          .field,
-      "/about/kind");
+  EXPECT_EQ(refusal_of([](description& d) { d.kind = content_kind::coordinator; }).field,
+            "/about/kind");
 }
 
 TEST_F(cluster_backup, has_keys_that_open_its_sealed_values) {
-  auto other = old.keys;
-  other.data_key = std::make_shared<const crypto::secret_bytes>(crypto::random_secret(32));
-  const auto refused = refusal_of(other, old.state, [](description&) {});
-  EXPECT_EQ(refused.code, errc::corrupted);
-  EXPECT_THAT(refused.message, HasSubstr("key-provider/disk/client-private-key"));
+  const auto other = cluster::first_data_key_ring();
+  const auto unusable =
+      back_up_cluster(old.keys, cluster::sealer(other), old.state, {reader}, test::now);
+  ASSERT_FALSE(unusable.ok()) << "it is not even made";
+  EXPECT_EQ(unusable.failure().code, errc::corrupted);
+
+  const auto taken = read_file(as_bytes(file)).value();
+  const auto content = open_content(taken, content_key_of(taken.head, reader).value()).value();
+  std::string forged;
+  const auto wrong = cluster::serialize(other);
+  const auto sections = read_sections(content).value();
+  for (const auto& [tag, value] : sections) {
+    const auto put = tag == section::data_keys ? wrong.reveal_secret() : value;
+    forged += as_text(section_head(tag, put.size()));
+    forged += as_text(put);
+  }
+  const auto read = read_cluster_content(taken.head.about, as_bytes(forged));
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.failure().code, errc::corrupted);
+  EXPECT_THAT(read.failure().message, HasSubstr("key-provider/disk/client-private-key"));
 }
 
 TEST_F(cluster_backup, knows_which_objects_hold_sealed_values) {

@@ -29,12 +29,13 @@ inline void put(cluster::config_state& state, object_kind kind, const std::strin
 /// Keys, and a configuration with a provider whose private key and password are sealed.
 struct sample_cluster {
   cluster::cluster_keys keys;
+  cluster::data_key_ring ring = cluster::first_data_key_ring();
   cluster::config_state state;
   crypto::key provider_key = crypto::generate_p256().value();
 
   sample_cluster()
       : keys(cluster::generate_cluster_keys("lab", "https://n1.example.org", now).value()) {
-    const cluster::sealer seals(keys.data_key);
+    const cluster::sealer seals(ring);
     put(state, object_kind::principal, "admin", principal{"admin", role::administrator});
     key_provider p;
     p.name = "disk";
@@ -66,7 +67,7 @@ struct sample_cluster {
   }
 
   [[nodiscard]] std::string file(const std::vector<addressee>& to) const {
-    auto out = back_up_cluster(keys, state, to, now);
+    auto out = back_up_cluster(keys, cluster::sealer(ring), state, to, now);
     EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.failure().message);
     return out.ok() ? *out : std::string();
   }
