@@ -189,6 +189,7 @@ node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
   add_provider_admin_routes();
   add_config_routes();
   add_cluster_routes();
+  add_backup_routes();
   add_membership_routes();
   add_well_known_routes();
 }

@@ -82,6 +82,9 @@ struct node_ports {
   std::function<void(std::string csr_pem, std::string name, callback<std::string>)>
       issue_certificate;
 
+  /// A backup (cluster/backup) sealed for whoever has the private key of this public one, P-256.
+  port<crypto::key, std::string> make_backup;
+
   std::function<std::string()> jwks; ///< the JWK set document
   /// Algorithms of the keys in it, each once.
   std::function<std::vector<std::string>()> token_algorithms;
@@ -112,6 +115,7 @@ private:
   void add_provider_admin_routes();
   void add_config_routes();
   void add_cluster_routes();
+  void add_backup_routes();
   void add_membership_routes();
   void add_well_known_routes();
   void add(std::string method, std::string pattern, access who, std::string summary,
