@@ -30,6 +30,11 @@ std::uint64_t first_id_of(const std::string& incarnation) {
   return out;
 }
 
+/// A node is told the members when the entry that takes it in, which has its number, is committed.
+raft::log_index introduction_index(const replica_identity& identity) {
+  return identity.introduction.empty() ? 0 : identity.self;
+}
+
 /// A committed membership, and what a later one that is not committed changes or adds. Of two
 /// members of one name the committed one counts: the other is of a log that never came to be.
 raft::membership with_latest(const raft::membership& committed, const raft::membership& latest) {
@@ -54,8 +59,8 @@ replica::replica(replica_identity identity, const replica_options& options,
                  milliseconds now)
     : identity_(std::move(identity)), options_(options),
       core_(identity_.self, core_options(options), found, seed, now), state_(std::move(state)),
-      now_(now), told_{0, identity_.introduction}, last_id_(first_id_of(identity_.incarnation)),
-      hashes_(hashes_kept) {
+      now_(now), told_{introduction_index(identity_), identity_.introduction},
+      last_id_(first_id_of(identity_.incarnation)), hashes_(hashes_kept) {
   for (auto i = core_.log().base().index + 1; i <= state_.applied_index(); ++i) {
     const auto& command = core_.log().at(i).command;
     entry_applied(i, command ? command->size() : 0);
@@ -69,9 +74,9 @@ void replica::fail(error why) {
     fault_ = std::move(why);
 }
 
-bool replica::is_member() const {
-  return members_.empty() || std::any_of(members_.begin(), members_.end(),
-                                         [&](const auto& m) { return m.id == identity_.self; });
+/// Its number is where the entry lies that took it in: an earlier membership cannot have it.
+bool replica::is_removed() const {
+  return sure_index_ >= identity_.self && !surely_member_;
 }
 
 // ---- what happens -------------------------------------------------------------------------------
@@ -329,6 +334,7 @@ void replica::look_at_members() {
   const auto& sure = by_others ? told_.members : *committed.members;
   sure_index_ = by_others ? told_.index : committed.members_index;
   sure_octets_ = encode(sure);
+  surely_member_ = raft::find_member(sure, identity_.self) != nullptr;
   show_members(log.members_index() > sure_index_ ? with_latest(sure, *log.members()) : sure);
 }
 

@@ -141,8 +141,8 @@ public:
   /// be.
   [[nodiscard]] const std::vector<known_member>& members() const { return members_; }
   [[nodiscard]] const std::map<raft::replica_id, member_view>& others() const { return others_; }
-  /// Whether this replica belongs to the membership that it knows.
-  [[nodiscard]] bool is_member() const;
+  /// The newest membership that is known to be committed does not have this replica.
+  [[nodiscard]] bool is_removed() const;
   /// It has nothing of the cluster's configuration yet.
   [[nodiscard]] bool is_empty() const { return state_.applied_index() == 0; }
   /// It must be taken out of service: its log or state contradicts the others', or holds what this
@@ -263,16 +263,17 @@ private:
 
   // members
   struct told_members {
-    raft::log_index index = 0; ///< 0: the introduction
+    raft::log_index index = 0;
     raft::membership members;
   };
-  told_members told_;                   ///< the newest that another told of
-  raft::membership_ptr seen_latest_;    ///< the log's, as of the last look
+  told_members told_;                ///< the newest that another told of, at first the introduction
+  raft::membership_ptr seen_latest_; ///< the log's, as of the last look
   raft::membership_ptr seen_committed_; ///< the same, of what is committed
   raft::log_index seen_told_ = 0;
   std::vector<known_member> members_;
   raft::log_index sure_index_ = 0; ///< of the newest membership that is known to be committed
   bytes sure_octets_;
+  bool surely_member_ = false; ///< this replica is in it
   std::map<raft::replica_id, member_view> others_;
   std::map<std::string, assembler> assemblers_;
   raft::term_number seen_term_ = 0;

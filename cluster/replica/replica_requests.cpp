@@ -8,6 +8,8 @@ namespace custos::cluster::replica {
 namespace {
 
 constexpr std::uint32_t retry_after_s = 2;
+/// Changes of the membership that wait at the leader.
+constexpr std::size_t wishes_max = 64;
 
 error too_busy() {
   auto e = make_error(errc::overloaded, "the configuration has all the requests in hand it takes");
@@ -215,6 +217,8 @@ void replica::serve(const asker& from, question_kind kind, byte_view body) {
         std::any_of(wishes_.begin(), wishes_.end(), [&](const wish& w) { return w.from == from; });
     if (known)
       return;
+    if (wishes_.size() >= wishes_max)
+      return answer(from, too_busy());
     auto change = decode_member_change(body);
     if (!change)
       return answer(from, change.failure());
@@ -308,8 +312,7 @@ void replica::expire() {
       continue;
     }
     const auto& question = at->second;
-    const bool may_have_happened =
-        question.ever_sent && question.kind != question_kind::read_index;
+    const bool may_have_happened = question.ever_sent && question.kind != question_kind::read_index;
     respond(question.token, may_have_happened
                                 ? not_confirmed("Look at the status of the cluster, and ask again")
                                 : no_leader());

@@ -194,9 +194,9 @@ TEST_F(replica_trouble, frames_that_do_not_read_change_nothing) {
   ask.last_index = 99;
   ask.last_term = 98;
   // For another replica, or in another's name.
-  for (const auto& p : {raft_parcel{w.core("n1").self(), 77, encode(raft::message(ask))},
-                        raft_parcel{w.core("n1").self() + 1, w.core(node).self(),
-                                    encode(raft::message(ask))}})
+  for (const auto& p :
+       {raft_parcel{w.core("n1").self(), 77, encode(raft::message(ask))},
+        raft_parcel{w.core("n1").self() + 1, w.core(node).self(), encode(raft::message(ask))}})
     for (const auto& frame : to_frames(p, 1000))
       w.core(node).received(w.now, "n1", frame);
   EXPECT_LT(w.core(node).core().term(), 99U);

@@ -177,8 +177,8 @@ void world::carry_out(machine& n) {
     n.image = *std::move(e.image_of);
     n.image_done_at = now + image_ms;
   }
-  if (n.core->fault()) {
-    n.stopped = *n.core->fault();
+  if (n.core->fault() || n.core->is_removed()) {
+    n.stopped = n.core->fault() ? *n.core->fault() : make_error(errc::forbidden, "removed");
     rocksdb::write_batch batch;
     add_out_of_service(batch, n.stopped->message);
     must(n.store->write(batch, rocksdb::durability::synced));
@@ -269,8 +269,8 @@ void world::step() {
   now += step_ms;
   std::vector<frame> due;
   for (auto& [line, frames] : flying_) {
-    const auto later = std::find_if(frames.begin(), frames.end(),
-                                    [&](const frame& f) { return f.at > now; });
+    const auto later =
+        std::find_if(frames.begin(), frames.end(), [&](const frame& f) { return f.at > now; });
     due.insert(due.end(), std::make_move_iterator(frames.begin()), std::make_move_iterator(later));
     frames.erase(frames.begin(), later);
   }
@@ -393,8 +393,6 @@ bool world::converged() const {
   const auto& first = *nodes_.at(leads).core;
   for (const auto& name : running()) {
     const auto& core = *nodes_.at(name).core;
-    if (!core.is_member())
-      continue;
     if (core.state().applied_index() != first.core().log().last_index() ||
         core.state().state_hash() != first.state().state_hash() || core.requests_waiting() != 0)
       return false;
