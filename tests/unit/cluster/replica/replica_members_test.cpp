@@ -1,3 +1,4 @@
+#include "cluster/replica/wire.hpp"
 #include "tests/unit/cluster/replica/world.hpp"
 
 #include <gtest/gtest.h>
