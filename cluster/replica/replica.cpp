@@ -88,8 +88,8 @@ void replica::tick(milliseconds now) {
     pulse_at_ = now + options_.pulse_interval_ms;
     send_pulse();
   }
-  resend();
   expire();
+  resend();
 }
 
 void replica::received(milliseconds now, const std::string& peer, byte_view frame) {
@@ -124,7 +124,7 @@ void replica::handle(const std::string&, const proposal_parcel& p) {
 }
 
 void replica::handle(const std::string& peer, const question_parcel& p) {
-  serve({peer, p.id}, p.kind, p.body);
+  serve({peer, p.id}, p.kind, p.body, now_ + p.patience_ms);
 }
 
 void replica::handle(const std::string&, const answer_parcel& p) {

@@ -219,7 +219,7 @@ private:
   void propose(const std::string& operation_id, const bytes& octets);
   void ask(waiting_question question);
   void dispatch(std::uint64_t id, waiting_question& question);
-  void serve(const asker& from, question_kind kind, byte_view body);
+  void serve(const asker& from, question_kind kind, byte_view body, milliseconds deadline);
   void answer(const asker& to, std::optional<error> failure, bytes body = {});
   void take_answer(std::uint64_t id, std::optional<error> failure, byte_view body);
   void resend();

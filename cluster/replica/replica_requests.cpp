@@ -1,6 +1,7 @@
 #include "cluster/config_codec.hpp"
 #include "cluster/replica/replica.hpp"
 
+#include <limits>
 #include <utility>
 
 namespace custos::cluster::replica {
@@ -20,6 +21,11 @@ error too_busy() {
 bool is_same(const config_command& a, const config_command& b) {
   return a.action == b.action && a.kind == b.kind && a.name == b.name && a.document == b.document &&
          a.if_revision == b.if_revision;
+}
+
+std::uint32_t patience_of(milliseconds deadline, milliseconds now) {
+  constexpr milliseconds most = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(most, deadline > now ? deadline - now : 0));
 }
 
 error not_confirmed(const std::string& advice) {
@@ -196,14 +202,16 @@ void replica::dispatch(std::uint64_t id, waiting_question& question) {
   question.sent_at = leads() || leader != nullptr ? now_ : 0;
   question.ever_sent = question.ever_sent || question.sent_at != 0;
   if (leads())
-    return serve({{}, id}, question.kind, bytes(question.body));
+    return serve({{}, id}, question.kind, bytes(question.body), question.deadline);
   if (leader != nullptr)
-    send(*leader, question_parcel{id, question.kind, question.body});
+    send(*leader,
+         question_parcel{id, question.kind, patience_of(question.deadline, now_), question.body});
 }
 
-void replica::serve(const asker& from, question_kind kind, byte_view body) {
-  if (!leads())
-    return; // it is asked again, of the leader
+void replica::serve(const asker& from, question_kind kind, byte_view body, milliseconds deadline) {
+  // Who still waits asks again, of the leader.
+  if (!leads() || now_ >= deadline)
+    return;
   switch (kind) {
   case question_kind::read_index: {
     const auto token = ++last_id_;
@@ -222,7 +230,7 @@ void replica::serve(const asker& from, question_kind kind, byte_view body) {
     auto change = decode_member_change(body);
     if (!change)
       return answer(from, change.failure());
-    wishes_.push_back({from, *std::move(change), now_ + options_.answer_timeout_ms});
+    wishes_.push_back({from, *std::move(change), deadline});
     return;
   }
   case question_kind::transfer: {

@@ -31,7 +31,7 @@ std::vector<parcel> every_parcel(std::size_t size) {
   return {
       raft_parcel{1, 2, octets_of(size)},
       proposal_parcel{octets_of(size)},
-      question_parcel{0xFEDCBA9876543210, question_kind::change_member, octets_of(size)},
+      question_parcel{0xFEDCBA9876543210, question_kind::change_member, 1234, octets_of(size)},
       answer_parcel{5, std::nullopt, octets_of(size)},
       answer_parcel{5, failure, {}},
       pulse,
@@ -46,7 +46,8 @@ void expect_same(const proposal_parcel& a, const proposal_parcel& b) {
   EXPECT_EQ(a.command, b.command);
 }
 void expect_same(const question_parcel& a, const question_parcel& b) {
-  EXPECT_EQ(std::tie(a.id, a.kind, a.body), std::tie(b.id, b.kind, b.body));
+  EXPECT_EQ(std::tie(a.id, a.kind, a.patience_ms, a.body),
+            std::tie(b.id, b.kind, b.patience_ms, b.body));
 }
 void expect_same(const answer_parcel& a, const answer_parcel& b) {
   EXPECT_EQ(a.id, b.id);
@@ -215,7 +216,7 @@ TEST(replica_frames, changes_of_the_membership_read_as_they_were_written) {
       EXPECT_FALSE(decode_member_change(byte_view(octets).first(size)).ok()) << size;
   }
   auto odd = encode(member_change{member_action::add, test::info_of("n7")});
-  for (const std::uint8_t action : {0, 5}) {
+  for (const auto action : bytes{0, 5}) {
     odd.front() = action;
     EXPECT_FALSE(decode_member_change(odd).ok());
   }

@@ -226,8 +226,9 @@ TEST_F(raft_store, a_state_that_is_not_in_the_log_is_found) {
     const auto loaded = load_state_of(*store, load_replica(*store).value());
     const bool fits = applied >= 1 && applied <= 3;
     EXPECT_EQ(loaded.ok(), fits) << applied;
-    if (!loaded)
+    if (!loaded) {
       EXPECT_EQ(loaded.failure().code, errc::corrupted);
+    }
   }
   rocksdb::write_batch gone;
   gone.erase_prefix("config/");

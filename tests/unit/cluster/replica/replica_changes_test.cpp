@@ -238,7 +238,7 @@ TEST_F(replica_changes, a_linearizable_read_sees_what_was_acknowledged_anywhere)
   for (int i = 0; i < 10; ++i) {
     const auto name = "p" + std::to_string(i);
     // The reader has not got the change when it is acknowledged elsewhere.
-    w.drops = [&](const std::string&, const std::string& to, const parcel& p) {
+    w.drops = [&](const std::string&, const std::string& to, parcel& p) {
       const auto* const m = std::get_if<raft_parcel>(&p);
       return to == reader && m != nullptr && w.random() % 2 == 0;
     };

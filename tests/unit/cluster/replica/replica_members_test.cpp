@@ -34,15 +34,18 @@ protected:
     const auto reply = w.answer(from, w.transfer(from, name));
     return std::holds_alternative<settled>(reply) && w.wait_for([&] { return w.leader() == name; });
   }
-  /// Frames of the log with entries in them do not get from that node; signs of life do.
+  /// Signs of life get from that node, entries of the log do not.
   void hold_entries_of(const std::string& from) {
-    w.drops = [from](const std::string& sender, const std::string&, const parcel& p) {
-      const auto* const m = std::get_if<raft_parcel>(&p);
+    w.drops = [from](const std::string& sender, const std::string&, parcel& p) {
+      auto* const m = std::get_if<raft_parcel>(&p);
       if (sender != from || m == nullptr)
         return false;
-      const auto message = decode_message(m->message);
-      const auto* const append = std::get_if<raft::append_request>(&message.value());
-      return append != nullptr && !append->entries.empty();
+      auto message = decode_message(m->message).value();
+      if (auto* const append = std::get_if<raft::append_request>(&message)) {
+        append->entries.clear();
+        m->message = encode(message);
+      }
+      return false;
     };
   }
 

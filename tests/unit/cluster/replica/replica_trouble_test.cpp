@@ -86,6 +86,8 @@ TEST_F(replica_trouble, an_image_is_of_use_however_long_it_takes) {
   EXPECT_GT(written, 50);
   EXPECT_TRUE(w.wait_for([&] { return w.converged(); }));
   w.run_for(500);
+  write_some("n1", written, written + 10);
+  w.run_for(500);
   EXPECT_LE(on_disk("n1").entries.size(), 10U) << "afterwards it is shortened again";
 }
 
@@ -97,7 +99,7 @@ TEST_F(replica_trouble, a_change_of_before_an_image_is_answered_from_what_it_rem
   const auto via = w.leader();
   const auto token = w.apply(cut_off, put("mine", "auditor", "op-1"));
   w.step();
-  w.drops = [&](const std::string&, const std::string& to, const parcel&) { return to == cut_off; };
+  w.drops = [&](const std::string&, const std::string& to, parcel&) { return to == cut_off; };
   w.run_for(200);
   write_some(via, 0, 60); // the entry of the change is in no log any more
   ASSERT_EQ(w.reply_to(cut_off, token), nullptr);

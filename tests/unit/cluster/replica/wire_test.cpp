@@ -57,10 +57,12 @@ void expect_same(const entry& a, const entry& b) {
   EXPECT_EQ(a.kind, b.kind);
   ASSERT_EQ(a.command == nullptr, b.command == nullptr);
   ASSERT_EQ(a.members == nullptr, b.members == nullptr);
-  if (a.command)
+  if (a.command) {
     EXPECT_EQ(*a.command, *b.command);
-  if (a.members)
+  }
+  if (a.members) {
     EXPECT_EQ(*a.members, *b.members);
+  }
 }
 
 void expect_same(const log_base& a, const log_base& b) {
@@ -153,7 +155,7 @@ TEST(replica_wire, knows_its_bytes) {
 
 TEST(replica_wire, refuses_what_it_does_not_know) {
   auto octets = encode(message(timeout_now{4}));
-  for (const std::uint8_t kind : {0, 8, 255}) {
+  for (const auto kind : bytes{0, 8, 255}) {
     octets[1] = kind;
     EXPECT_EQ(decode_message(octets).failure().code, errc::unsupported) << int{kind};
   }
@@ -161,7 +163,7 @@ TEST(replica_wire, refuses_what_it_does_not_know) {
   flag.back() = 2;
   EXPECT_EQ(decode_message(flag).failure().code, errc::malformed);
   auto kind = encode(command_of("hi"));
-  for (const std::uint8_t k : {0, 4, 255}) {
+  for (const auto k : bytes{0, 4, 255}) {
     kind[9] = k;
     EXPECT_FALSE(decode_entry(kind).ok()) << int{k};
   }

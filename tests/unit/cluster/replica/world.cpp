@@ -1,5 +1,6 @@
 #include "tests/unit/cluster/replica/world.hpp"
 
+#include "cluster/link/limits.hpp"
 #include "cluster/state_image.hpp"
 
 #include <gtest/gtest.h>
@@ -244,15 +245,17 @@ void world::send(machine& from, const outgoing_frames& out) {
   if (cut_.contains({from.name, out.to}) || !nodes_.contains(out.to) ||
       !linked(from, nodes_.at(out.to)))
     return;
+  auto frames = out.frames;
   if (drops) {
     assembler whole;
     std::optional<parcel> p;
-    for (const auto& f : out.frames)
+    for (const auto& f : frames)
       p = whole.take(f).value();
     if (drops(from.name, out.to, p.value()))
       return;
+    frames = to_frames(*p, link::frame_bytes_max);
   }
-  auto arrive = out.frames.size();
+  auto arrive = frames.size();
   if (random() % 1000 < lost_per_mille) // the rest of a parcel is lost with its beginning, or not
     arrive = up_to(arrive - 1);
   auto& line = flying_[{from.name, out.to}];
@@ -260,7 +263,7 @@ void world::send(machine& from, const outgoing_frames& out) {
   if (!line.empty())
     when = std::max(when, line.back().at);
   for (std::size_t i = 0; i < arrive; ++i)
-    line.push_back({when, from.name, out.to, out.frames[i]});
+    line.push_back({when, from.name, out.to, frames[i]});
 }
 
 // ---- time ---------------------------------------------------------------------------------------

@@ -88,8 +88,8 @@ public:
   void cut(const std::string& from, const std::string& to) { cut_.insert({from, to}); }
   void isolate(const std::string& name);
   void heal() { cut_.clear(); }
-  /// Frames for which it says so are lost.
-  std::function<bool(const std::string& from, const std::string& to, const parcel&)> drops;
+  /// Parcels for which it says so are lost; others it may change.
+  std::function<bool(const std::string& from, const std::string& to, parcel&)> drops;
   unsigned lost_per_mille = 0;
 
   // ---- requests
