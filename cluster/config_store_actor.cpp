@@ -185,8 +185,14 @@ private:
     if (stopped_)
       return;
     auto out = replica_.take();
-    if (out.state_changed && given_.cell)
-      given_.cell->publish(replica_.state().snapshot());
+    const bool leader_changed = notice_leader();
+    if (out.state_changed || out.members_changed || leader_changed) {
+      const auto snapshot = replica_.state().snapshot();
+      if (given_.changed)
+        given_.changed(snapshot, replica_.members(), replica_.leads());
+      if (out.state_changed && given_.cell)
+        given_.cell->publish(snapshot);
+    }
     if (out.members_changed)
       tell_members();
     if (out.disk)
@@ -363,25 +369,25 @@ private:
     given_.members(std::move(told));
   }
 
-  void notice_leader() {
+  bool notice_leader() {
     const auto& core = replica_.core();
     if (leader_seen_ == core.leader() && term_seen_ == core.term())
-      return;
+      return false;
     leader_seen_ = core.leader();
     term_seen_ = core.term();
     if (given_.gauges)
       ++given_.gauges->elections_seen;
     if (!given_.leader_changed)
-      return;
+      return true;
     std::string name;
     for (const auto& m : replica_.members())
       if (m.id == leader_seen_)
         name = m.info.name;
     given_.leader_changed(name, term_seen_);
+    return true;
   }
 
   void update_gauges() {
-    notice_leader();
     if (!given_.gauges)
       return;
     auto& g = *given_.gauges;
