@@ -379,7 +379,7 @@ void node_cluster::drive_rotation(const config_ptr& state) {
                                   const bool again =
                                       applied || applied.failure().code == errc::revision_conflict;
                                   if (again && gauges_->leads != 0)
-                                    drive_rotation();
+                                    drive_rotation(given_.config->load());
                                 });
   };
   // Not on the ConfigStore's thread: sealing takes its time.
