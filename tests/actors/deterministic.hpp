@@ -9,6 +9,7 @@
 #include <caf/detail/test_actor_clock.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <chrono>
+#include <functional>
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
@@ -42,6 +43,15 @@ protected:
     run();
     scheduler_.advance_time(by);
     run();
+  }
+
+  /// Milliseconds of the clock that advance() moves.
+  std::function<std::uint64_t()> ticks() {
+    return [&clock = scheduler_.clock()] {
+      const auto since = clock.current_time.time_since_epoch();
+      return static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+    };
   }
 
   /// The test ends this actor.

@@ -3,6 +3,7 @@
 #include "cluster/config_codec.hpp"
 #include "cluster/config_preview.hpp"
 #include "cluster/config_store_actor.hpp"
+#include "tests/actors/cluster/single_node.hpp"
 #include "tests/actors/deterministic.hpp"
 #include "tests/unit/actors/attestation/software_tpm.hpp"
 
@@ -28,9 +29,11 @@ protected:
 
   Binding() {
     s.freeze();
-    auto spawned = cluster::spawn_config_store_scheduled(system, {disk, cell, "cluster", "n1"});
+    auto spawned =
+        cluster::spawn_config_store_scheduled(system, cluster::test::alone(disk, cell, ticks()));
     EXPECT_TRUE(spawned);
     store = own(*spawned);
+    advance(cluster::test::election_time);
     put(object_kind::endorsement_key, "ek",
         R"({"spki_sha256":")" + crypto::hex(crypto::sha256(s.enrolled.ek_spki)) + "\"}");
     put(object_kind::base_image, "good", cluster::write_object(s.image()));

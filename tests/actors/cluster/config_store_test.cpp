@@ -1,28 +1,31 @@
 #include "cluster/config_store_actor.hpp"
 
 #include "cluster/config_state.hpp"
-#include "cluster/config_writer.hpp"
+#include "cluster/replica/wire.hpp"
+#include "tests/actors/cluster/single_node.hpp"
 #include "tests/actors/deterministic.hpp"
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 
 #include <functional>
-#include <future>
+#include <gmock/gmock.h>
 
 namespace custos::cluster {
 
 namespace {
+
+using replica::write_member_info;
+using replica::test::info_of;
+using testing::ElementsAre;
 
 /// Counts writes and fails when told to; what a failed write leaves behind is chosen.
 class faulty_store : public rocksdb::kv_store {
 public:
   result<std::optional<bytes>> get(std::string_view key) const override { return inner->get(key); }
   result<std::vector<rocksdb::kv_entry>> scan(std::string_view prefix) const override {
-    if (fail_reads)
-      return make_error(errc::storage_failure, "test: the disk does not read");
     return inner->scan(prefix);
   }
   result<void> write(const rocksdb::write_batch& batch, rocksdb::durability how) override {
-    ++writes;
+    synced += how == rocksdb::durability::synced ? 1 : 0;
     if (before_write)
       before_write();
     if (fail_writes) {
@@ -34,10 +37,9 @@ public:
   }
 
   std::shared_ptr<rocksdb::kv_store> inner = rocksdb::make_memory_store();
-  int writes = 0;
+  int synced = 0;
   bool fail_writes = false;
   bool write_anyway = false;
-  bool fail_reads = false;
   std::function<void()> before_write;
 };
 
@@ -54,11 +56,30 @@ config_command put(const std::string& name, const std::string& role = "auditor",
 class config_store : public custos::test::deterministic {
 protected:
   config_store() { start(); }
+  config_store_dependencies needs() {
+    auto out = test::alone(store, cell, ticks());
+    out.failed = [this](const replica_failure& f) { failures.push_back(f); };
+    out.members = [this](const std::vector<link::link_member>& told) {
+      members.clear();
+      for (const auto& m : told)
+        members.push_back(m.name);
+    };
+    out.leader_changed = [this](const std::string& name, raft::term_number) {
+      leaders.push_back(name);
+    };
+    out.gauges = gauges;
+    return out;
+  }
   void start() {
-    auto spawned = spawn_config_store_scheduled(system, {store, cell, "cluster-1", "node-1"});
+    auto spawned = spawn_config_store_scheduled(system, needs());
     ASSERT_TRUE(spawned.ok()) << spawned.failure().message;
     actor = own(*spawned);
-    store->writes = 0;
+    advance(test::election_time);
+    store->synced = 0;
+  }
+  void stop() {
+    caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+    run();
   }
   result<config_applied> apply(const config_command& c) { return ask<config_applied>(actor, c); }
   config_status status() {
@@ -66,9 +87,33 @@ protected:
     EXPECT_TRUE(out.ok());
     return out.ok() ? *out : config_status{};
   }
+  cluster_status cluster() {
+    auto out = ask<cluster_status>(actor, get_cluster_status{});
+    EXPECT_TRUE(out.ok());
+    return out.ok() ? *out : cluster_status{};
+  }
+  result<membership_changed> change(membership_action action, const std::string& name) {
+    return ask<membership_changed>(actor,
+                                   change_membership{action, write_member_info(info_of(name))});
+  }
+  /// Lays an entry behind the log of a stopped replica, as a leader would have sent it.
+  void append_to_log(const bytes& command) {
+    const auto found = replica::load_replica(*store).value();
+    raft::write more;
+    more.first = found.base.index + found.entries.size() + 1;
+    more.entries.push_back({found.durable.term, raft::entry_kind::command,
+                            std::make_shared<const bytes>(command), nullptr});
+    rocksdb::write_batch batch;
+    replica::stored_log(found).add(batch, more);
+    ASSERT_TRUE(store->inner->write(batch).ok());
+  }
 
   std::shared_ptr<faulty_store> store = std::make_shared<faulty_store>();
   std::shared_ptr<config_cell> cell = std::make_shared<config_cell>();
+  std::shared_ptr<replica_gauges> gauges = std::make_shared<replica_gauges>();
+  std::vector<replica_failure> failures;
+  std::vector<std::string> members;
+  std::vector<std::string> leaders;
   config_store_api actor;
 };
 
@@ -102,7 +147,7 @@ TEST_F(config_store, refuses_with_the_field) {
   ASSERT_FALSE(applied.ok());
   EXPECT_EQ(applied.failure().code, errc::invalid_argument);
   EXPECT_EQ(applied.failure().field, "/role");
-  EXPECT_EQ(store->writes, 0);
+  EXPECT_EQ(store->synced, 0) << "it is in no log";
 }
 
 TEST_F(config_store, reads_back_what_was_put) {
@@ -133,17 +178,37 @@ TEST_F(config_store, hands_out_a_state_that_stays_as_it_was) {
   EXPECT_NE(held->state->fingerprint(), status().fingerprint);
 }
 
+TEST_F(config_store, tells_what_changes_before_it_is_shown) {
+  stop();
+  std::vector<std::uint64_t> told;
+  std::vector<std::uint64_t> shown;
+  auto given = needs();
+  given.changed = [&](const config_ptr& state, const std::vector<replica::known_member>& present,
+                      bool) {
+    told.push_back(state->revision);
+    shown.push_back(cell->load()->revision);
+    EXPECT_EQ(present.size(), 1U);
+  };
+  actor = own(*spawn_config_store_scheduled(system, std::move(given)));
+  advance(test::election_time);
+  told.clear();
+  shown.clear();
+  ASSERT_TRUE(apply(put("alice")).ok());
+  EXPECT_THAT(told, ElementsAre(1U));
+  EXPECT_THAT(shown, ElementsAre(0U));
+}
+
 TEST_F(config_store, writes_what_waits_together) {
   std::vector<answer<config_applied>> answers;
   answers.reserve(20);
   for (int i = 0; i < 20; ++i)
     answers.push_back(post<config_applied>(actor, put("p" + std::to_string(i))));
   run();
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    ASSERT_TRUE(answers[i]->has_value());
-    ASSERT_TRUE((*answers[i])->ok());
+  for (const auto& one : answers) {
+    ASSERT_TRUE(one->has_value());
+    ASSERT_TRUE((*one)->ok());
   }
-  EXPECT_LT(store->writes, 5);
+  EXPECT_LT(store->synced, 5);
   EXPECT_EQ(status().revision, 20U);
   EXPECT_EQ(cell->load()->principals.size(), 20U);
 }
@@ -155,7 +220,7 @@ TEST_F(config_store, a_read_never_shows_what_is_not_on_disk) {
   run();
   ASSERT_TRUE(write->has_value() && read->has_value());
   EXPECT_EQ((*write)->failure().code, errc::storage_failure);
-  EXPECT_EQ((*read)->failure().code, errc::not_found);
+  EXPECT_FALSE((*read)->ok());
 }
 
 TEST_F(config_store, a_refusal_never_rests_on_what_is_not_on_disk) {
@@ -170,48 +235,68 @@ TEST_F(config_store, a_refusal_never_rests_on_what_is_not_on_disk) {
   EXPECT_EQ((*second)->failure().code, errc::storage_failure);
 }
 
-TEST_F(config_store, a_failed_write_is_no_change) {
+TEST_F(config_store, stops_serving_when_the_disk_fails_and_says_so) {
   ASSERT_TRUE(apply(put("alice")).ok());
+  std::vector<answer<config_applied>> answers;
+  for (int i = 0; i < 3; ++i)
+    answers.push_back(post<config_applied>(actor, put("p" + std::to_string(i))));
+  const auto waits = post<config_status>(actor, await_configuration{99, false});
   store->fail_writes = true;
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure);
-  EXPECT_EQ(cell->load()->principals.count("bob"), 0U);
-  EXPECT_EQ(status().revision, 1U);
+  run();
+  for (const auto& one : answers) {
+    ASSERT_TRUE(one->has_value()) << "everybody who waits is told";
+    EXPECT_EQ((*one)->failure().code, errc::storage_failure);
+  }
+  ASSERT_TRUE(waits->has_value());
+  EXPECT_EQ((*waits)->failure().code, errc::storage_failure);
   store->fail_writes = false;
+  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure) << "it does not go on";
+  EXPECT_EQ(ask<config_document>(actor, get_config_object{object_kind::principal, "alice"})
+                .failure()
+                .code,
+            errc::storage_failure);
+  EXPECT_EQ(
+      ask<config_documents>(actor, list_config_objects{object_kind::principal}).failure().code,
+      errc::storage_failure);
+  EXPECT_EQ(change(membership_action::add, "node-2").failure().code, errc::storage_failure);
+  advance(std::chrono::seconds(10));
+  ASSERT_EQ(failures.size(), 1U) << "the process is told once";
+  EXPECT_EQ(failures.front().why.code, errc::storage_failure);
+  EXPECT_FALSE(failures.front().for_good) << "what is on the disk may be good";
+  EXPECT_EQ(cluster().role, "out of service");
+  EXPECT_NE(cluster().problem, "");
+  EXPECT_EQ(gauges->in_service, 0U);
+  EXPECT_EQ(cell->load()->revision, 1U) << "nothing is published that is not durable";
+  EXPECT_EQ(cell->load()->principals.count("p0"), 0U);
+  stop();
+  failures.clear();
+  start();
+  EXPECT_EQ(status().revision, 1U);
   EXPECT_EQ(apply(put("bob"))->revision, 2U);
 }
 
 TEST_F(config_store, after_a_failed_write_the_disk_says_what_holds) {
   store->fail_writes = store->write_anyway = true;
   EXPECT_EQ(apply(put("alice", "auditor", "op-1")).failure().code, errc::storage_failure);
-  EXPECT_EQ(status().revision, 1U);
+  EXPECT_EQ(cell->load()->principals.count("alice"), 0U);
+  store->fail_writes = false;
+  stop();
+  start();
   EXPECT_EQ(cell->load()->principals.count("alice"), 1U);
-  store->fail_writes = false;
   EXPECT_EQ(apply(put("alice", "auditor", "op-1"))->revision, 1U); // the retry finds its outcome
+  EXPECT_EQ(status().revision, 1U);
 }
 
-TEST_F(config_store, serves_nothing_while_it_does_not_know) {
-  store->fail_writes = store->fail_reads = true;
-  EXPECT_EQ(apply(put("alice")).failure().code, errc::storage_failure);
-  store->fail_writes = false;
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure);
-  EXPECT_EQ(ask<config_status>(actor, get_config_status{}).failure().code, errc::storage_failure);
-  store->fail_reads = false;
-  EXPECT_EQ(apply(put("bob"))->revision, 1U);
-}
-
-TEST_F(config_store, no_change_is_no_write) {
+TEST_F(config_store, no_change_is_not_published) {
   ASSERT_TRUE(apply(put("alice")).ok());
-  const auto writes = store->writes;
   const auto generation = cell->generation();
   EXPECT_FALSE(apply(put("alice"))->changed);
-  EXPECT_EQ(store->writes, writes);
   EXPECT_EQ(cell->generation(), generation);
 }
 
 TEST_F(config_store, restarts_where_it_was) {
   const auto before = *apply(put("alice", "auditor", "op-1"));
-  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
-  run();
+  stop();
   cell = std::make_shared<config_cell>();
   start();
   EXPECT_EQ(cell->load()->fingerprint, before.fingerprint);
@@ -219,13 +304,95 @@ TEST_F(config_store, restarts_where_it_was) {
   EXPECT_EQ(apply(put("alice", "auditor", "op-1"))->revision, 1U);
 }
 
-TEST_F(config_store, writes_what_waits_when_it_is_stopped) {
+TEST_F(config_store, whoever_waits_when_it_is_stopped_is_answered) {
   auto write = post<config_applied>(actor, put("alice"));
+  auto waits = post<config_status>(actor, await_configuration{99, false});
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   run();
-  config_writer writer = *config_writer::open(store, nullptr);
-  const bool answered = write->has_value() && (*write)->ok();
-  EXPECT_EQ(writer.state().find(object_kind::principal, "alice") != nullptr, answered);
+  ASSERT_TRUE(write->has_value());
+  ASSERT_TRUE(waits->has_value());
+  EXPECT_EQ((*waits)->failure().code, errc::unavailable);
+  const bool said_yes = (*write)->ok();
+  cell = std::make_shared<config_cell>();
+  start();
+  if (said_yes) {
+    EXPECT_EQ(cell->load()->principals.count("alice"), 1U);
+  } else {
+    EXPECT_EQ((*write)->failure().code, errc::unavailable);
+  }
+}
+
+TEST_F(config_store, waits_for_a_revision) {
+  const auto early = post<config_status>(actor, await_configuration{1, false});
+  run();
+  EXPECT_FALSE(early->has_value());
+  ASSERT_TRUE(apply(put("alice")).ok());
+  ASSERT_TRUE(early->has_value());
+  EXPECT_EQ((*early)->value().revision, 1U);
+  EXPECT_EQ((*early)->value().node, "node-1");
+  EXPECT_EQ(ask<config_status>(actor, await_configuration{0, true})->revision, 1U);
+  const auto never = post<config_status>(actor, await_configuration{99, false});
+  for (int i = 0; i < 6; ++i)
+    advance(std::chrono::seconds(1));
+  ASSERT_TRUE(never->has_value());
+  EXPECT_EQ((*never)->failure().check, "cluster-behind");
+}
+
+TEST_F(config_store, says_how_the_cluster_stands) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  const auto s = cluster();
+  EXPECT_EQ(s.cluster_id, "cluster-1");
+  EXPECT_EQ(s.node, "node-1");
+  EXPECT_EQ(s.leader, "node-1");
+  EXPECT_EQ(s.role, "leader");
+  EXPECT_EQ(s.revision, 1U);
+  EXPECT_EQ(s.applied, s.committed);
+  EXPECT_EQ(s.fingerprint, cell->load()->fingerprint);
+  EXPECT_EQ(s.state_hash.size(), 64U);
+  EXPECT_EQ(s.problem, "");
+  ASSERT_EQ(s.members.size(), 1U);
+  EXPECT_EQ(s.members[0].link, "self");
+  EXPECT_EQ(s.members[0].address, "node-1.example.org:8444");
+  EXPECT_EQ(s.members[0].lag, 0U);
+  EXPECT_EQ(gauges->leads, 1U);
+  EXPECT_EQ(gauges->in_service, 1U);
+  EXPECT_EQ(gauges->applied, s.applied);
+  EXPECT_EQ(leaders.back(), "node-1");
+}
+
+TEST_F(config_store, keeps_the_link_of_a_node_that_was_removed_for_a_moment) {
+  EXPECT_THAT(members, ElementsAre("node-1"));
+  const auto added = change(membership_action::add, "node-2");
+  ASSERT_TRUE(added.ok()) << added.failure().message;
+  EXPECT_NE(added->id, 0U);
+  EXPECT_EQ(replica::decode_members(added->members)->size(), 2U);
+  EXPECT_THAT(members, ElementsAre("node-1", "node-2"));
+  EXPECT_EQ(cluster().members.at(1).role, "standby");
+  EXPECT_EQ(change(membership_action::remove, "node-2")->id, 0U);
+  EXPECT_THAT(members, ElementsAre("node-1", "node-2")) << "it is to hear of it";
+  advance(std::chrono::milliseconds(500));
+  EXPECT_THAT(members, ElementsAre("node-1", "node-2"));
+  for (int i = 0; i < 4; ++i)
+    advance(std::chrono::milliseconds(500));
+  EXPECT_THAT(members, ElementsAre("node-1"));
+}
+
+TEST_F(config_store, refuses_changes_of_the_membership_that_are_none) {
+  const auto alone = change(membership_action::remove, "node-1");
+  ASSERT_FALSE(alone.ok());
+  EXPECT_EQ(alone.failure().field, "node");
+  EXPECT_EQ(change(membership_action::update, "node-2").failure().code, errc::not_found);
+  const auto odd = ask<membership_changed>(
+      actor, change_membership{membership_action::add, R"({"name":"x y"})"});
+  EXPECT_EQ(odd.failure().field, "/name");
+  EXPECT_TRUE(ask<config_status>(actor, transfer_leadership{"node-1"}).ok()) << "it leads already";
+  EXPECT_EQ(ask<config_status>(actor, transfer_leadership{"node-2"}).failure().code,
+            errc::not_found);
+}
+
+TEST_F(config_store, alone_it_has_nobody_to_hand_over_to) {
+  EXPECT_TRUE(ask<drained>(actor, drain{}).ok());
+  EXPECT_TRUE(apply(put("alice")).ok());
 }
 
 TEST_F(config_store, does_not_start_on_damage) {
@@ -233,9 +400,52 @@ TEST_F(config_store, does_not_start_on_damage) {
   rocksdb::write_batch damage;
   damage.put("config/object/principals/alice", R"({"role":"administrator"})");
   ASSERT_TRUE(store->inner->write(damage).ok());
-  const auto again = spawn_config_store_scheduled(system, {store, cell, "c", "n"});
+  const auto again = spawn_config_store_scheduled(system, needs());
   ASSERT_FALSE(again.ok());
   EXPECT_EQ(again.failure().code, errc::corrupted);
+}
+
+TEST_F(config_store, does_not_start_on_a_damaged_log) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  stop();
+  rocksdb::write_batch damage;
+  damage.put("raft/entry/0000000000000002", bytes{1, 2});
+  ASSERT_TRUE(store->inner->write(damage).ok());
+  EXPECT_EQ(spawn_config_store_scheduled(system, needs()).failure().code, errc::corrupted);
+}
+
+TEST_F(config_store, does_not_start_where_there_is_no_replica) {
+  auto given = needs();
+  given.store = rocksdb::make_memory_store();
+  EXPECT_EQ(spawn_config_store_scheduled(system, given).failure().code, errc::not_found);
+}
+
+TEST_F(config_store, takes_itself_out_for_good_when_its_log_is_wrong) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  stop();
+  append_to_log({command_version, 0, 1});
+  start();
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures.front().why.code, errc::corrupted);
+  EXPECT_TRUE(failures.front().for_good);
+  EXPECT_EQ(apply(put("bob")).failure().code, errc::corrupted);
+  EXPECT_EQ(cluster().role, "out of service");
+  stop();
+  const auto again = spawn_config_store_scheduled(system, needs());
+  ASSERT_FALSE(again.ok()) << "it is not to come back as it is";
+  EXPECT_EQ(again.failure().code, errc::corrupted);
+}
+
+TEST_F(config_store, what_a_later_version_wrote_waits_for_that_version) {
+  stop();
+  append_to_log({command_version + 1, 0, 1});
+  start();
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures.front().why.code, errc::unsupported);
+  EXPECT_FALSE(failures.front().for_good);
+  EXPECT_EQ(apply(put("bob")).failure().code, errc::unsupported);
+  stop();
+  EXPECT_TRUE(replica::load_replica(*store).ok()) << "nothing is wrong with what is stored";
 }
 
 /// On its own thread over real files.
@@ -249,7 +459,14 @@ TEST(config_store_detached, keeps_revision_and_fingerprint_over_restarts) {
     caf::actor_system_config config;
     config.add_message_types<caf::id_block::custos>();
     caf::actor_system system(config);
-    auto actor = spawn_config_store(system, {*store, cell, "c", "n"});
+    auto given = test::alone(*store, cell, [] {
+      const auto since = std::chrono::steady_clock::now().time_since_epoch();
+      return static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+    });
+    given.options.raft.election_ms = 50;
+    given.options.answer_timeout_ms = 25000;
+    auto actor = spawn_config_store(system, std::move(given));
     ASSERT_TRUE(actor.ok()) << actor.failure().message;
     if (round == 1) {
       EXPECT_EQ(cell->load()->revision, last.revision);

@@ -1,9 +1,11 @@
 #include "cluster/bootstrap.hpp"
 
 #include "cluster/config_storage.hpp"
+#include "cluster/replica/raft_store.hpp"
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 #include "tests/unit/cluster/test_certificates.hpp"
 
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -108,18 +110,39 @@ TEST_F(first_node, opens_in_one_process_only) {
   EXPECT_EQ(refused(data_dir()).code, errc::unavailable);
 }
 
-TEST_F(first_node, restarts_with_the_same_configuration) {
-  std::string fingerprint;
-  {
-    const auto node = opened(data_dir());
-    const auto applied = apply_offline(*node, principal_command("aud", role::auditor, "test"));
-    ASSERT_TRUE(applied.ok());
-    EXPECT_EQ(applied->revision, 2U);
-    fingerprint = applied->fingerprint;
-  }
-  const auto state = state_of(*opened(data_dir()));
-  EXPECT_EQ(state.revision(), 2U);
-  EXPECT_EQ(state.fingerprint(), fingerprint);
+TEST_F(first_node, votes_alone_in_a_cluster_of_its_own) {
+  const auto node = opened(data_dir());
+  const auto found = replica::load_replica(*node->store());
+  ASSERT_TRUE(found.ok()) << found.failure().message;
+  EXPECT_EQ(found->self, 1U);
+  EXPECT_TRUE(found->entries.empty());
+  EXPECT_EQ(state_of(*node).applied_index(), found->base.index);
+  const auto& members = *found->base.members;
+  ASSERT_EQ(members.size(), 1U);
+  EXPECT_EQ(members.front().role, raft::member_role::voter);
+  const auto info = replica::read_member_info(members.front().info);
+  ASSERT_TRUE(info.ok()) << info.failure().message;
+  EXPECT_EQ(info->name, "n1");
+  EXPECT_EQ(info->host, "n1.example.org");
+  const auto identity = node->identity();
+  EXPECT_EQ(info->certificates, std::vector{identity.certificate.fingerprint()});
+  EXPECT_EQ(info->public_key, identity.tls_key.spki_der());
+}
+
+TEST(init, takes_the_address_of_the_link) {
+  const temporary_directory d;
+  auto options = options_in(d.path());
+  options.cluster_address = "[2001:db8::7]:9999";
+  ASSERT_TRUE(init_cluster(options).ok());
+  const auto found = replica::load_replica(*opened(d.path())->store()).value();
+  const auto info = replica::read_member_info(found.base.members->front().info).value();
+  EXPECT_EQ(info.host, "2001:db8::7");
+  EXPECT_EQ(info.port, 9999);
+  const temporary_directory other;
+  options = options_in(other.path() / "data");
+  options.cluster_address = "nowhere";
+  EXPECT_EQ(init_cluster(options).failure().field, "cluster_address");
+  EXPECT_FALSE(fs::exists(other.path() / "data"));
 }
 
 TEST_F(first_node, says_when_the_node_key_is_missing) {
@@ -228,20 +251,64 @@ TEST_F(first_node, issues_client_certificates) {
 }
 
 TEST_F(first_node, renews_its_certificate) {
-  bytes before;
-  bytes after;
+  node_identity next;
   {
     const auto node = opened(data_dir());
-    before = node->identity().certificate.der();
-    EXPECT_EQ(renew_node_certificate(*node, {"n2", {"a"}, {}}, now).failure().field, "node_name");
-    const auto renewed = renew_node_certificate(*node, {"n1", {"new.example.org"}, {}}, now + 60);
-    ASSERT_TRUE(renewed.ok());
-    after = renewed->certificate.der();
+    const auto before = node->identity();
+    next = renewed_identity(*node, now + 60).value();
+    EXPECT_EQ(node->identity().certificate.der(), before.certificate.der()) << "nothing is stored";
+    EXPECT_EQ(next.name, "n1");
+    EXPECT_EQ(next.certificate.dns_names(), before.certificate.dns_names());
+    EXPECT_EQ(next.certificate.ip_addresses(), before.certificate.ip_addresses());
+    EXPECT_FALSE(next.tls_key.same_public(before.tls_key));
+    EXPECT_TRUE(next.certificate.public_key().same_public(next.tls_key));
+    crypto::verify_options options;
+    options.now = now + 60;
+    options.use = crypto::purpose::tls_server;
+    EXPECT_TRUE(
+        crypto::verify_chain(next.certificate, {}, {node->keys()->ca_certificate}, options).ok());
+    ASSERT_TRUE(node->replace_identity(next).ok());
+    EXPECT_EQ(node->identity().certificate.der(), next.certificate.der());
   }
-  EXPECT_NE(before, after);
   const auto node = opened(data_dir());
-  EXPECT_EQ(node->identity().certificate.der(), after);
-  EXPECT_TRUE(node->identity().certificate.public_key().same_public(node->identity().tls_key));
+  EXPECT_EQ(node->identity().certificate.der(), next.certificate.der());
+  EXPECT_TRUE(node->identity().tls_key.same_public(next.tls_key));
+}
+
+// ---- commands that are left ---------------------------------------------------------------------
+
+TEST_F(first_node, finds_the_commands_that_were_left_until_they_are_forgotten) {
+  {
+    const auto node = opened(data_dir());
+    EXPECT_TRUE(left_commands(*node)->empty());
+    ASSERT_TRUE(leave_command(*node, principal_command("eve", role::administrator, "cli")).ok());
+    ASSERT_TRUE(leave_command(*node, principal_command("aud", role::auditor, "cli")).ok());
+  }
+  const auto node = opened(data_dir());
+  const auto left = left_commands(*node).value();
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_NE(left[0].operation_id, left[1].operation_id);
+  const auto eve = std::find_if(left.begin(), left.end(),
+                                [](const config_command& c) { return c.name == "eve"; });
+  ASSERT_NE(eve, left.end());
+  EXPECT_EQ(eve->document, R"({"role":"administrator"})");
+  EXPECT_EQ(eve->actor, "cli");
+  EXPECT_TRUE(state_of(*node).apply(*eve).ok());
+  EXPECT_EQ(state_of(*node).revision(), 1U) << "left is not applied";
+  ASSERT_TRUE(forget_left_command(*node, eve->operation_id).ok());
+  const auto rest = left_commands(*node).value();
+  ASSERT_EQ(rest.size(), 1U);
+  EXPECT_EQ(rest.front().name, "aud");
+}
+
+TEST_F(first_node, leaves_no_command_that_cannot_be_one) {
+  const auto node = opened(data_dir());
+  auto command = principal_command(std::string(300, 'a'), role::auditor, "cli");
+  EXPECT_EQ(leave_command(*node, command).failure().field, "name");
+  command = principal_command("aud", role::auditor, "cli");
+  command.action = static_cast<config_action>(77);
+  EXPECT_EQ(leave_command(*node, command).failure().field, "action");
+  EXPECT_TRUE(left_commands(*node)->empty());
 }
 
 } // namespace custos::cluster
