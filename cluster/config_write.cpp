@@ -247,4 +247,11 @@ bj::object json_of(const denial& x) {
   return out;
 }
 
+bj::object json_of(const data_key& x) {
+  bj::object wrapped;
+  for (const auto& [node, jwe] : x.wrapped)
+    wrapped[node] = jwe;
+  return {{"created", x.created}, {"wrapped", std::move(wrapped)}};
+}
+
 } // namespace custos::cluster::detail

@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -245,12 +246,14 @@ class Stack:
         n = self.nodes[name]
         self.start(name, self.binaries / "custos-node", "--data-dir", n["dir"],
                    "--listen", f"127.0.0.1:{n['port']}", "--ops-listen", f"127.0.0.1:{n['ops']}",
+                   "--cluster-listen", f"127.0.0.1:{n['link']}",
                    "--log-format", "json", "--log-level", "debug")
         self.ready(name, n["ops"])
 
     def _new_node(self, name):
         port = free_ports(1)
         self.nodes[name] = {"dir": self.folder / name, "port": port, "ops": free_ports(1),
+                            "link": free_ports(1),
                             "url": f"https://127.0.0.1:{port}", "seen": self._relay(name, port)}
         return self.nodes[name]
 
@@ -258,6 +261,7 @@ class Stack:
         n = self._new_node(name)
         self.custos("cluster", "init", "--data-dir", n["dir"], "--name", "demo", "--node-name", name,
                     "--issuer", n["url"], "--addresses", "127.0.0.1,localhost",
+                    "--cluster-address", f"127.0.0.1:{n['link']}",
                     "--admin-dir", self.admin)
         self.start_node(name)
 
@@ -266,16 +270,46 @@ class Stack:
         token = self.folder / f"{name}.token"
         self.custos("cluster", "token", "--node", self.nodes[through]["url"], "--out", token)
         self.custos("cluster", "join", "--data-dir", n["dir"], "--token-file", token,
-                    "--node-name", name, "--addresses", "127.0.0.1,localhost")
+                    "--node-name", name, "--addresses", "127.0.0.1,localhost",
+                    "--cluster-address", f"127.0.0.1:{n['link']}")
         token.unlink()
         self.start_node(name)
+
+    def cluster_status(self, node):
+        """The cluster as a node sees it; nothing while the node does not say."""
+        text = self.custos("--output", "json", "cluster", "status", "--node",
+                           self.nodes[node]["url"], check=False).stdout
+        return json.loads(text) if text else {}
+
+    def wait_voters(self, names):
+        """Until these nodes vote, one of them leads, and all have what is committed."""
+        def all_vote():
+            status = self.cluster_status(names[0])
+            members = {m["node"]: m for m in status.get("members", [])}
+            return status.get("leader") in names and all(
+                n in members and members[n]["role"] in ("voter", "leader") and
+                members[n]["lag"] == 0 for n in names) and status
+        return wait_for(f"{', '.join(names)} vote", all_vote)
+
+    def node_json(self, node, path, linearizable=False):
+        """What a node answers to the administrator."""
+        context = ssl.create_default_context(cafile=self.admin / "ca.crt")
+        context.load_cert_chain(self.admin / "admin.crt", self.admin / "admin.key")
+        request = urllib.request.Request(self.nodes[node]["url"] + path)
+        if linearizable:
+            request.add_header("Custos-Consistency", "linearizable")
+        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+            return json.loads(answer.read())
+
+    def leader(self, ask):
+        return wait_for("there is a leader", lambda: self.cluster_status(ask).get("leader"))
 
     def start_coordinator(self):
         folder = self.folder / "coordinator"
         folder.mkdir(exist_ok=True)
         if not (folder / "coordinator-client.crt").exists():
             self.custos("cluster", "certificate", "--name", "coordinator", "--out-dir", folder,
-                        "--node", ",".join(n["url"] for n in self.nodes.values()))
+                        "--node", next(iter(self.nodes.values()))["url"])
             (folder / "coordinator.crt").rename(folder / "coordinator-client.crt")
             (folder / "coordinator.key").rename(folder / "coordinator-client.key")
             self.coordinator_port = free_ports(1)
@@ -320,6 +354,8 @@ class Stack:
         self.init_cluster(names[0])
         for name in names[1:]:
             self.join(name, names[0])
+        if len(names) % 2 == 1:
+            self.wait_voters(names)
         self.start_coordinator()
         self.custos("inventory", "add-cluster", "demo", "--type", "trust-authority")
         for name in names:
