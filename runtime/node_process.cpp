@@ -368,6 +368,9 @@ gateway::node_ports node_process::impl::ports() {
   p.renew_certificate = [this](get_cluster_status, gateway::callback<cluster_status> done) {
     this->cluster->renew_certificate(std::move(done));
   };
+  p.rotate_data_key = [this](get_cluster_status, gateway::callback<std::string> done) {
+    this->cluster->rotate_data_key(std::move(done));
+  };
   p.node = store->identity().name;
   p.out_of_service = [this] { return this->cluster->out_of_service(); };
   p.issue_certificate = [this](std::string csr, std::string name,

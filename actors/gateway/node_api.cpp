@@ -191,6 +191,7 @@ node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
   add_cluster_routes();
   add_backup_routes();
   add_membership_routes();
+  add_data_key_routes();
   add_well_known_routes();
 }
 
@@ -634,6 +635,21 @@ void node_api::add_membership_routes() {
               ports_.renew_certificate({}, std::move(done));
             },
             r, respond);
+      });
+}
+
+void node_api::add_data_key_routes() {
+  add("POST", "/cluster/v1/data-key/rotate", access::administrator,
+      "Makes a new data key for the cluster, under which every secret is then sealed anew",
+      [this](routed_request&& r, const http::responder& respond) {
+        ports_.rotate_data_key({}, [respond, audit = ports_.audit, who = r.principal,
+                                    remote = r.request.remote](const result<std::string>& made) {
+          audit({who, remote, "cluster.rotate_data_key", made ? *made : "",
+                 made ? "ok" : std::string(to_string(made.failure().code)),
+                 made ? "" : made.failure().message});
+          respond(made ? json_answer(bj::object{{"data_key", *made}}, 201)
+                       : http::problem(made.failure()));
+        });
       });
 }
 

@@ -75,6 +75,8 @@ struct node_ports {
   port<std::string, cluster_status> transfer_to;
   /// A new key and certificate for this node.
   port<get_cluster_status, cluster_status> renew_certificate;
+  /// Begins to change the data key; the answer is the new one's id.
+  port<get_cluster_status, std::string> rotate_data_key;
   std::string node; ///< this one's name
   /// Why this node serves nobody; nothing: it does.
   std::function<std::optional<error>()> out_of_service;
@@ -117,6 +119,7 @@ private:
   void add_cluster_routes();
   void add_backup_routes();
   void add_membership_routes();
+  void add_data_key_routes();
   void add_well_known_routes();
   void add(std::string method, std::string pattern, access who, std::string summary,
            route_handler h);

@@ -177,6 +177,10 @@ void add_member_commands(command_set& commands, CLI::App* group) {
       "The node", [](session& s, const member_arguments& a) {
         return show_cluster(s, a.node, "POST", "/cluster/v1/certificate/renew", bj::object{});
       });
+  add("rotate-data-key", "A new data key: every secret is then sealed anew, on all nodes", any_node,
+      [](session& s, const member_arguments& a) {
+        return show_cluster(s, a.node, "POST", "/cluster/v1/data-key/rotate", bj::object{});
+      });
   const auto [remove, removed] =
       add("remove", "Removes a node that is lost; its certificate is worth nothing any more",
           any_node, [](session& s, const member_arguments& a) {
