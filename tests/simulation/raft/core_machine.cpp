@@ -119,7 +119,7 @@ public:
     act();
   }
   void receive(milliseconds now, replica_id from, const packet& what) override {
-    core_->receive(now, from, *std::static_pointer_cast<const message>(what));
+    core_->receive(now, from, *static_cast<const message*>(what.get()));
     act();
   }
   void io() override {

@@ -1,8 +1,11 @@
 #include "tests/simulation/raft/world.hpp"
 
+#include "tests/simulation/raft/calendar.hpp"
 #include "tests/simulation/raft/checker.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace custos::raft::simulation {
 
@@ -85,17 +88,11 @@ public:
 private:
   enum class kind : std::uint8_t { tick, packet, io, client, fault, restart, heal, end_of_faults };
   struct event {
-    milliseconds at = 0;
-    std::uint64_t order = 0;
     kind what = kind::tick;
     replica_id to = 0;
     replica_id from = 0;
     std::uint64_t life = 0;
     packet content;
-
-    bool operator<(const event& other) const { // the earliest is on top
-      return at != other.at ? at > other.at : order > other.order;
-    }
   };
 
   std::uint64_t draw(std::uint64_t below) { return below == 0 ? 0 : random_() % below; }
@@ -106,11 +103,7 @@ private:
   void set_up();
   void draw_trouble();
   site& add_machine(replica_id id, const membership& members);
-  void schedule(event e) {
-    e.order = ++order_;
-    events_.push(std::move(e));
-  }
-  void handle(const event& e);
+  void handle(event& e);
   void crash(replica_id id);
   void start(replica_id id);
   void client();
@@ -130,8 +123,7 @@ private:
   trouble trouble_;
   machine_options machine_options_;
   milliseconds now_ = 1;
-  std::uint64_t order_ = 0;
-  std::priority_queue<event> events_;
+  calendar<event> events_;
   std::map<replica_id, site> sites_;
   std::set<std::pair<replica_id, replica_id>> cuts_;
   std::map<std::pair<replica_id, replica_id>, milliseconds> last_arrival_;
@@ -185,9 +177,9 @@ void world::set_up() {
     add_machine(m.id, members);
   for (const auto& m : members)
     start(m.id);
-  schedule({now_ + trouble_.client_every, 0, kind::client, 0, 0, 0, {}});
-  schedule({now_ + 2 * machine_options_.election_ms, 0, kind::fault, 0, 0, 0, {}});
-  schedule({given_.faults_ms, 0, kind::end_of_faults, 0, 0, 0, {}});
+  events_.enter(now_ + trouble_.client_every, {kind::client, 0, 0, 0, {}});
+  events_.enter(now_ + 2 * machine_options_.election_ms, {kind::fault, 0, 0, 0, {}});
+  events_.enter(given_.faults_ms, {kind::end_of_faults, 0, 0, 0, {}});
 }
 
 void world::start(replica_id id) {
@@ -196,7 +188,7 @@ void world::start(replica_id id) {
     return;
   s.io_busy_until = now_;
   s.what->start(clock_of(s));
-  schedule({now_ + draw(tick_ms), 0, kind::tick, id, 0, s.life, {}});
+  events_.enter(now_ + draw(tick_ms), {kind::tick, id, 0, s.life, {}});
   look_at(id);
 }
 
@@ -221,7 +213,7 @@ void world::send(replica_id from, replica_id to, packet what) {
       auto& last = last_arrival_[{from, to}];
       at = last = std::max(last, at);
     }
-    schedule({at, 0, kind::packet, to, from, 0, what});
+    events_.enter(at, {kind::packet, to, from, 0, what});
   }
 }
 
@@ -231,20 +223,20 @@ void world::write_started(replica_id by) {
   if (!faults_ended_ && draw(1000) < trouble_.disk_stall_permille)
     takes += between(100, 1500);
   s.io_busy_until = std::max(s.io_busy_until, now_) + takes;
-  schedule({s.io_busy_until, 0, kind::io, by, 0, s.life, {}});
+  events_.enter(s.io_busy_until, {kind::io, by, 0, s.life, {}});
 }
 
-void world::handle(const event& e) {
+void world::handle(event& e) {
   switch (e.what) {
   case kind::client:
     client();
-    schedule({now_ + 1 + draw(2 * trouble_.client_every), 0, kind::client, 0, 0, 0, {}});
+    events_.enter(now_ + 1 + draw(2 * trouble_.client_every), {kind::client, 0, 0, 0, {}});
     return;
   case kind::fault:
     if (faults_ended_)
       return;
     fault();
-    schedule({now_ + 1 + draw(2 * trouble_.fault_every), 0, kind::fault, 0, 0, 0, {}});
+    events_.enter(now_ + 1 + draw(2 * trouble_.fault_every), {kind::fault, 0, 0, 0, {}});
     return;
   case kind::heal:
     cuts_.clear();
@@ -268,14 +260,12 @@ void world::handle(const event& e) {
   if (!of_this_life || !s.what->running())
     return;
   if (s.paused_until > now_) { // stopped: everything waits
-    auto later = e;
-    later.at = s.paused_until;
-    schedule(std::move(later));
+    events_.enter(s.paused_until, std::move(e));
     return;
   }
   if (e.what == kind::tick) {
     s.what->tick(clock_of(s));
-    schedule({now_ + tick_ms, 0, kind::tick, e.to, 0, s.life, {}});
+    events_.enter(now_ + tick_ms, {kind::tick, e.to, 0, s.life, {}});
   } else if (e.what == kind::packet) {
     s.what->receive(clock_of(s), e.from, e.content);
   } else {
@@ -333,7 +323,7 @@ void world::fault() {
     if (victim == 0)
       return;
     crash(victim);
-    schedule({now_ + 1 + draw(trouble_.down_max), 0, kind::restart, victim, 0, 0, {}});
+    events_.enter(now_ + 1 + draw(trouble_.down_max), {kind::restart, victim, 0, 0, {}});
   } else if (which < 5 && trouble_.partitions) {
     cut();
   } else if (which == 5 && trouble_.pauses) {
@@ -375,7 +365,7 @@ void world::cut() {
         if (!one_way)
           cuts_.insert({b, a});
       }
-  schedule({now_ + 1 + draw(trouble_.cut_max), 0, kind::heal, 0, 0, 0, {}});
+  events_.enter(now_ + 1 + draw(trouble_.cut_max), {kind::heal, 0, 0, 0, {}});
 }
 
 membership world::with_one_change(const membership& present) {
@@ -463,9 +453,8 @@ bool world::is_well() {
 
 history_outcome world::run() {
   while (!events_.empty() && checker_.violation().empty()) {
-    const auto e = events_.top();
-    events_.pop();
-    now_ = e.at;
+    auto [at, e] = events_.take();
+    now_ = at;
     ++out_.steps;
     handle(e);
     if (!faults_ended_ || e.what != kind::client)

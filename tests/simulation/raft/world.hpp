@@ -4,12 +4,7 @@
 
 #include "tests/simulation/raft/machine.hpp"
 
-#include <map>
-#include <memory>
-#include <queue>
-#include <set>
 #include <string>
-#include <vector>
 
 namespace custos::raft::simulation {
 
