@@ -82,10 +82,14 @@ public:
   }
 
   void start(milliseconds now) override {
+    if (disk_.state.applied < disk_.base.index || disk_.state.applied > disk_.last())
+      return around_.complained(id_, "the state machine is at " +
+                                         std::to_string(disk_.state.applied) +
+                                         ", and the log on the disk is not there");
     options o;
     o.election_ms = given_.election_ms;
     o.heartbeat_ms = given_.heartbeat_ms;
-    o.entries_per_message_max = 1 + random_() % 16;
+    o.entries_per_message_max = given_.entries_per_message_max;
     o.entries_in_flight_max = 64;
     o.snapshot_chunk_bytes_max = 256;
     o.entries_behind = given_.entries_behind;
@@ -141,6 +145,7 @@ public:
     act();
     return ok;
   }
+  bool can_change_members() const override { return true; }
   bool change(const membership& wanted) override {
     const bool ok = core_->change_members(wanted).ok();
     act();

@@ -79,6 +79,7 @@ struct machine_options {
   std::size_t entries_behind = 64;
   std::size_t snapshot_bytes = 1000;
   std::size_t writes_in_flight_max = 4;
+  std::size_t entries_per_message_max = 16;
 };
 
 class machine {
@@ -102,6 +103,8 @@ public:
   /// False: not now, or not here.
   virtual bool propose(command_id command) = 0;
   virtual bool read(std::uint64_t token) = 0;
+  /// If it never can, nobody asks it to.
+  [[nodiscard]] virtual bool can_change_members() const = 0;
   virtual bool change(const membership& wanted) = 0;
   virtual bool transfer(replica_id to) = 0;
 
