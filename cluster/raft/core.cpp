@@ -220,7 +220,9 @@ void core::written(std::uint64_t number) {
     const auto done = std::move(open_.front());
     open_.pop_front();
     durable_write_ = done.number;
-    if (done.installs && done.installs->at.index > delivered_) {
+    // One that a newer one has replaced meanwhile is not delivered: that one may be on the disk.
+    if (done.installs && done.installs->at.index > delivered_ &&
+        done.installs->at.index >= log_.base().index) {
       delivered_ = done.installs->at.index;
       stable_ = std::max(stable_, delivered_);
       out_.deliveries.emplace_back(done.installs);
