@@ -82,10 +82,8 @@ public:
   }
 
   void start(milliseconds now) override {
-    if (disk_.state.applied < disk_.base.index || disk_.state.applied > disk_.last())
-      return around_.complained(id_, "the state machine is at " +
-                                         std::to_string(disk_.state.applied) +
-                                         ", and the log on the disk is not there");
+    if (!disk_makes_sense())
+      return;
     options o;
     o.election_ms = given_.election_ms;
     o.heartbeat_ms = given_.heartbeat_ms;
@@ -181,6 +179,16 @@ private:
     log_index index = 0;
   };
 
+  /// What was delivered is durable, so the state machine is never where the log is not.
+  bool disk_makes_sense() {
+    const auto at = disk_.state.applied;
+    if (at >= disk_.base.index && at <= disk_.last())
+      return true;
+    around_.complained(id_, "the state machine is at " + std::to_string(at) +
+                                ", and the log on the disk is not there");
+    return false;
+  }
+
   void complete(bool alive) {
     auto done = std::move(pending_.front());
     pending_.pop_front();
@@ -191,6 +199,8 @@ private:
       return;
     }
     disk_.state = done.state;
+    if (!disk_makes_sense())
+      return;
     if (alive && disk_.state.applied >= core_->log().base().index + given_.compact_every)
       core_->compact(disk_.state.applied);
   }

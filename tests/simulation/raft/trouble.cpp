@@ -47,6 +47,7 @@ trouble mixed(lots& draw) {
   t.client_every = draw.one_of({4, 20, 100, 400});
   t.fault_every = draw.one_of({150, 400, 1000});
   t.down_max = draw.one_of({200, 1500});
+  t.relapse_percent = draw.number_of({0, 30});
   t.cut_max = draw.one_of({500, 3000});
   t.crashes = !draw.chance(10);
   t.partitions = !draw.chance(10);
@@ -105,18 +106,20 @@ void churn(trouble& t, lots& draw) {
   t.machines.heartbeat_ms = 30;
 }
 
+/// Leaders stay, so that what one was told stays with it.
 void snapshots(trouble& t, lots& draw) {
-  t.disk_max = draw.one_of({5, 40, 100});
-  t.uneven_disks = draw.chance(50);
-  t.disk_stall_permille = 10;
-  t.stall_crash_percent = 50;
+  t.delay_max = draw.one_of({3, 10});
+  t.disk_max = draw.one_of({40, 100});
+  t.disk_stall_permille = draw.number_of({0, 2});
   t.client_every = draw.one_of({10, 20});
-  t.leader_victim_percent = 5; // so that what a leader was told stays with it
+  t.fault_every = draw.one_of({300, 600});
+  t.leader_victim_percent = 5;
+  t.down_max = 1500;
+  t.relapse_percent = 50;
   t.pauses = false;
   t.clocks = false;
   t.transfers = false;
   t.partitions = draw.chance(30);
-  t.down_max = 1500;
   t.machines.compact_every = 8;
   t.machines.entries_behind = 4;
 }

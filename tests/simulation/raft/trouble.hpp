@@ -37,6 +37,8 @@ struct trouble {
   bool moody_clients = false; ///< now fast, now slow
   milliseconds fault_every = 500;
   milliseconds down_max = 1000;
+  unsigned relapse_percent = 0; ///< it crashes again as soon as it is back
+  milliseconds relapse_within = 500;
   milliseconds cut_max = 2000;
   unsigned leader_victim_percent = 40;
   unsigned new_leader_falls_percent = 0;

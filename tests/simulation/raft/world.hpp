@@ -112,8 +112,11 @@ private:
   bool is_well();
 
   // world_faults.cpp: who does what to whom
-  replica_id some_machine(bool running);
+  template <class Predicate>
+  replica_id any_that(Predicate fits);
+  replica_id some_machine();
   replica_id some_leader();
+  replica_id some_follower();
   void client();
   void new_leader(replica_id id);
   void fault();

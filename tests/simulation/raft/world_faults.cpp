@@ -10,30 +10,35 @@ constexpr std::size_t members_wanted_max = 7;
 
 } // namespace
 
-replica_id world::some_machine(bool running) {
+/// Any of those for whom `fits` is true and that are not stopped; 0: none is.
+template <class Predicate>
+replica_id world::any_that(Predicate fits) {
   std::array<replica_id, machines_max> of{};
   std::size_t count = 0;
   for (replica_id id = 1; id <= machines_max; ++id)
-    if (exists(id) && sites_[id].what->running() == running && sites_[id].paused_until <= now_)
+    if (exists(id) && sites_[id].paused_until <= now_ && sites_[id].what->running() &&
+        fits(*sites_[id].what))
       of.at(count++) = id;
   return count == 0 ? 0 : of.at(draw(count));
 }
 
+replica_id world::some_machine() {
+  return any_that([](const machine&) { return true; });
+}
+
 /// One that believes it leads; there may be several.
 replica_id world::some_leader() {
-  std::array<replica_id, machines_max> of{};
-  std::size_t count = 0;
-  for (replica_id id = 1; id <= machines_max; ++id)
-    if (exists(id) && sites_[id].what->running() && sites_[id].paused_until <= now_ &&
-        sites_[id].what->leads())
-      of.at(count++) = id;
-  return count == 0 ? 0 : of.at(draw(count));
+  return any_that([](const machine& m) { return m.leads(); });
+}
+
+replica_id world::some_follower() {
+  return any_that([](const machine& m) { return !m.leads(); });
 }
 
 void world::client() {
   auto to = some_leader();
   if (to == 0 || chance(5))
-    to = some_machine(true);
+    to = some_machine();
   if (to == 0)
     return;
   if (draw(3) == 0) {
@@ -63,22 +68,21 @@ void world::fault() {
     trouble_.client_every = chance(50) ? between(3, 20) : between(50, 400);
   const auto which = draw(10);
   if (which < 3 && trouble_.crashes) {
-    auto victim = chance(trouble_.leader_victim_percent) ? some_leader() : some_machine(true);
-    if (victim == 0)
-      victim = some_machine(true);
-    if (victim != 0)
+    if (const auto victim =
+            chance(trouble_.leader_victim_percent) ? some_leader() : some_follower();
+        victim != 0)
       crash(victim);
   } else if (which < 5 && trouble_.partitions) {
     cut(chance(50) ? some_leader() : 0);
   } else if (which == 5 && trouble_.pauses) {
-    if (const auto id = some_machine(true); id != 0)
+    if (const auto id = some_machine(); id != 0)
       sites_[id].paused_until = now_ + between(50, 2000);
   } else if (which == 6 && trouble_.clocks) {
-    if (const auto id = some_machine(true); id != 0)
+    if (const auto id = some_machine(); id != 0)
       sites_[id].clock_ahead += draw(3000);
   } else if (which == 7 && trouble_.transfers) {
     if (const auto id = some_leader(); id != 0) {
-      sites_[id].what->transfer(some_machine(true));
+      sites_[id].what->transfer(some_machine());
       look_at(id);
     }
   } else if (trouble_.changes) {
@@ -96,7 +100,10 @@ void world::crash(replica_id id) {
   ++out_.counts.crashes;
   s.paused_until = 0;
   s.what->crash(random_);
-  events_.enter(now_ + 1 + draw(trouble_.down_max), {kind::restart, id, 0, 0, {}});
+  const auto back = now_ + 1 + draw(trouble_.down_max);
+  events_.enter(back, {kind::restart, id, 0, 0, {}});
+  if (chance(trouble_.relapse_percent))
+    events_.enter(back + draw(trouble_.relapse_within), {kind::crash, id, 0, s.life, {}});
 }
 
 /// 0: whoever it hits.
