@@ -106,21 +106,23 @@ void churn(trouble& t, lots& draw) {
   t.machines.heartbeat_ms = 30;
 }
 
-/// Leaders stay, so that what one was told stays with it.
+/// Leaders stay, so that what one was told stays with it; and clients are slow, so that the next
+/// snapshot does not mend at once what went wrong with this one.
 void snapshots(trouble& t, lots& draw) {
   t.delay_max = draw.one_of({3, 10});
-  t.disk_max = draw.one_of({40, 100});
+  t.disk_max = draw.one_of({40, 200});
   t.disk_stall_permille = draw.number_of({0, 2});
-  t.client_every = draw.one_of({10, 20});
+  t.client_every = draw.one_of({20, 60, 150});
   t.fault_every = draw.one_of({300, 600});
   t.leader_victim_percent = 5;
   t.down_max = 1500;
-  t.relapse_percent = 50;
+  t.relapse_percent = 60;
+  t.relapse_within = 400;
   t.pauses = false;
   t.clocks = false;
   t.transfers = false;
   t.partitions = draw.chance(30);
-  t.machines.compact_every = 8;
+  t.machines.compact_every = draw.one_of({8, 24});
   t.machines.entries_behind = 4;
 }
 

@@ -8,9 +8,6 @@ namespace {
 
 constexpr milliseconds tick_ms = 20;
 constexpr milliseconds time_to_become_well_ms = 30000;
-/// When a cluster is well: writes since the last fault, and how far a member may be behind.
-constexpr std::uint64_t writes_when_well = 8;
-constexpr log_index lag_when_well_max = 5;
 
 } // namespace
 
@@ -203,7 +200,7 @@ void world::look_at(replica_id id) {
     new_leader(id);
 }
 
-/// A leader, writes go on, and all its members are where it is.
+/// A leader, writes went on, and all its members are where it is.
 bool world::is_well() {
   if (checker_.acknowledged() < acknowledged_at_end_ + writes_when_well)
     return false;
@@ -219,9 +216,9 @@ bool world::is_well() {
     if (!exists(m.id) || !sites_[m.id].what->running())
       return false;
     const auto there = sites_[m.id].what->state();
-    if (there.applied + lag_when_well_max < state.applied)
+    if (there.applied != state.applied)
       return false;
-    if (there.applied == state.applied && there.hash != state.hash)
+    if (there.hash != state.hash)
       checker_.violated("different states at index " + std::to_string(state.applied));
   }
   return true;

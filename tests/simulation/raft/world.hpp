@@ -42,6 +42,8 @@ struct history_outcome {
 };
 
 inline constexpr replica_id machines_max = 12;
+/// After the last fault so many more are acknowledged, and then everybody is at the same entry.
+inline constexpr std::uint64_t writes_when_well = 4;
 
 class world final : public surroundings {
 public:
