@@ -109,7 +109,9 @@ result<initialized> init_cluster(const init_options& options) {
   CUSTOS_TRY(const auto first, empty.apply(principal_command(std::string(first_administrator),
                                                              role::administrator, "init")));
   CUSTOS_TRY(const auto address, replica::parse_link_address(cluster_address_of(node)));
-  CUSTOS_CHECK(create_node_store(options.data_dir, {keys, identity, &first.next, address}));
+  CUSTOS_CHECK(create_node_store(options.data_dir,
+                                 {keys, first_data_key_ring(), identity, &first.next, address},
+                                 options.node_key));
   return initialized{keys.cluster_id, std::move(administrator)};
 }
 

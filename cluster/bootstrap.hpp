@@ -50,6 +50,7 @@ struct init_options {
   std::string cluster_address = {};      ///< of node_request
   std::string issuer;                    ///< empty: https:// and the first name or address
   crypto::unix_seconds now = 0;
+  node_key_request node_key = {}; ///< how the node keeps its secrets
 };
 
 /// The administrator "admin" is a principal of the new configuration; whoever calls writes the
@@ -144,6 +145,7 @@ result<std::string> answer_join(const node_store& node, const join_admission& ad
 /// Joining side: decrypts, verifies (CA fingerprint of the token, node certificate for our key,
 /// members) and writes the data directory, whole or not at all.
 result<void> accept_join_answer(const std::filesystem::path& data_dir, const join_attempt& attempt,
-                                std::string_view answer, crypto::unix_seconds now);
+                                std::string_view answer, crypto::unix_seconds now,
+                                const node_key_request& how = {});
 
 } // namespace custos::cluster

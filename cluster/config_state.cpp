@@ -311,6 +311,8 @@ void config_state::show(object_kind kind, const std::string& name, const object_
     return show_in<token_key>(view_.token_keys, name, object);
   case object_kind::denial:
     return show_in<denial>(view_.denials, name, object);
+  case object_kind::data_key:
+    return show_in<data_key>(view_.data_keys, name, object);
   case object_kind::host:
     if (const auto before = view_.hosts.find(name); before != view_.hosts.end())
       bound_keys_.erase(as_text(before->second.ek_spki_sha256));

@@ -1,6 +1,7 @@
 #include "cluster/config_store_actor.hpp"
 
 #include "cluster/config_storage.hpp"
+#include "cluster/link/hello.hpp"
 #include "cluster/replica/raft_store.hpp"
 #include "cluster/replica/wire.hpp"
 #include "cluster/state_image.hpp"
@@ -21,6 +22,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds tick_interval{20};
 /// How long a removed node keeps its link, so that it hears that it was removed.
 constexpr replica::milliseconds farewell_ms = 2000;
+/// How often the links are asked whether this node is still welcome.
+constexpr replica::milliseconds links_look_ms = 1000;
 /// How long a stopping leader waits for the next one.
 constexpr replica::milliseconds hand_over_ms = 1500;
 
@@ -182,8 +185,14 @@ private:
     if (stopped_)
       return;
     auto out = replica_.take();
-    if (out.state_changed && given_.cell)
-      given_.cell->publish(replica_.state().snapshot());
+    const bool leader_changed = notice_leader();
+    if (out.state_changed || out.members_changed || leader_changed) {
+      const auto snapshot = replica_.state().snapshot();
+      if (given_.changed)
+        given_.changed(snapshot, replica_.members(), replica_.leads());
+      if (out.state_changed && given_.cell)
+        given_.cell->publish(snapshot);
+    }
     if (out.members_changed)
       tell_members();
     if (out.disk)
@@ -197,6 +206,24 @@ private:
     update_gauges();
     if (replica_.fault())
       stop_serving({*replica_.fault(), true});
+    else if (replica_.is_removed())
+      stop_serving({was_removed(), true});
+  }
+
+  static error was_removed() {
+    return make_error(errc::forbidden, "this node was removed from its cluster");
+  }
+
+  /// Who was away when it was removed is told by those who will not talk to it any more.
+  [[nodiscard]] bool refused_by_majority() const {
+    if (!given_.link_status)
+      return false;
+    std::size_t refusals = 0;
+    for (const auto& l : given_.link_status())
+      if (l.state != link::link_state::up && l.last_error &&
+          l.last_error->check == link::check_of(link::refusal_reason::not_a_member))
+        ++refusals;
+    return refusals > 0 && refusals > replica_.others().size() / 2;
   }
 
   void send_frames(const outgoing_frames& to) {
@@ -293,6 +320,11 @@ private:
     carry_out();
     if (!leaving_.empty())
       tell_members();
+    if (now >= look_at_links_at_) {
+      look_at_links_at_ = now + links_look_ms;
+      if (!stopped_ && refused_by_majority())
+        stop_serving({was_removed(), true});
+    }
     if (handing_over_ && (!replica_.leads() || now >= hand_over_until_)) {
       handing_over_->deliver(drained{});
       handing_over_.reset();
@@ -337,14 +369,32 @@ private:
     given_.members(std::move(told));
   }
 
+  bool notice_leader() {
+    const auto& core = replica_.core();
+    if (leader_seen_ == core.leader() && term_seen_ == core.term())
+      return false;
+    leader_seen_ = core.leader();
+    term_seen_ = core.term();
+    if (given_.gauges)
+      ++given_.gauges->elections_seen;
+    if (!given_.leader_changed)
+      return true;
+    std::string name;
+    for (const auto& m : replica_.members())
+      if (m.id == leader_seen_)
+        name = m.info.name;
+    given_.leader_changed(name, term_seen_);
+    return true;
+  }
+
   void update_gauges() {
     if (!given_.gauges)
       return;
     auto& g = *given_.gauges;
     const auto& core = replica_.core();
-    if (g.term != core.term() || leader_seen_ != core.leader())
-      ++g.elections_seen;
-    leader_seen_ = core.leader();
+    g.states_differ = static_cast<std::uint64_t>(
+        std::count_if(replica_.others().begin(), replica_.others().end(),
+                      [](const auto& other) { return other.second.agrees == false; }));
     g.term = core.term();
     g.leads = replica_.leads() ? 1 : 0;
     g.leader_known = core.leader() != 0 ? 1 : 0;
@@ -397,8 +447,6 @@ private:
   [[nodiscard]] std::string own_role() const {
     if (stopped_)
       return "out of service";
-    if (!replica_.is_member())
-      return "removed";
     const bool votes = raft::is_voter(*replica_.core().log().members(), replica_.self());
     return role_of(replica_.self(), votes ? raft::member_role::voter : raft::member_role::standby);
   }
@@ -474,10 +522,12 @@ private:
   request_token last_token_ = 0;
   std::optional<replica_failure> stopped_;
   raft::replica_id leader_seen_ = 0;
+  raft::term_number term_seen_ = 0;
   std::vector<link::link_member> told_;
   std::map<std::string, replica::milliseconds> leaving_; ///< until when they keep their links
   std::optional<answer_to<drained>> handing_over_;
   replica::milliseconds hand_over_until_ = 0;
+  replica::milliseconds look_at_links_at_ = 0;
 };
 
 /// A store that joins holds no state yet; the log brings it.

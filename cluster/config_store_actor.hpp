@@ -29,6 +29,7 @@ struct replica_gauges {
   /// 1: it has the cluster's configuration and is in service.
   std::atomic<std::uint64_t> in_service = 0;
   std::atomic<std::uint64_t> elections_seen = 0; ///< changes of leader or term
+  std::atomic<std::uint64_t> states_differ = 0;  ///< others whose state is not this node's
 };
 
 /// Why a replica stopped.
@@ -56,6 +57,13 @@ struct config_store_dependencies {
   /// The link's membership.
   std::function<void(std::vector<link::link_member>)> members = {};
   std::function<std::vector<link::link_status>()> link_status = {};
+  /// State, members or leader changed; called on the actor's thread before the state is shown to
+  /// the services. May write to the store, seldom.
+  std::function<void(const config_ptr& state, const std::vector<replica::known_member>& members,
+                     bool leads)>
+      changed = {};
+  /// On the actor's thread; an empty name: no leader is known any more.
+  std::function<void(const std::string& leader, raft::term_number term)> leader_changed = {};
   /// Called once, on the actor's thread, when the replica stopped.
   std::function<void(const replica_failure&)> failed = {};
   std::shared_ptr<replica_gauges> gauges = {};

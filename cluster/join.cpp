@@ -30,7 +30,8 @@ enum answer_tag : std::uint8_t {
   tag_keys = 1,
   tag_node_certificate,
   tag_replica,
-  tag_members_digest
+  tag_members_digest,
+  tag_data_keys
 };
 
 result<void> check_url(std::string_view url) {
@@ -297,13 +298,15 @@ result<void> give_back_token(node_store& node, const join_admission& admission) 
 result<std::string> answer_join(const node_store& node, const join_admission& admission,
                                 raft::replica_id id, byte_view members) {
   const auto keys = serialize(*node.keys());
+  const auto data_keys = serialize(node.seals()->ring());
   const auto digest = crypto::sha256(members);
   const auto replica = replica_octets(id);
   const auto secrets =
       write_fields(answer_version, {{tag_keys, keys.reveal_secret()},
                                     {tag_node_certificate, admission.certificate.der()},
                                     {tag_replica, replica},
-                                    {tag_members_digest, digest}});
+                                    {tag_members_digest, digest},
+                                    {tag_data_keys, data_keys.reveal_secret()}});
   CUSTOS_TRY(const auto kid, jose::thumbprint(admission.transport_public));
   CUSTOS_TRY(const auto jwe, jose::encrypt_ecdh_es_a256kw(admission.transport_public, kid,
                                                           secrets.reveal_secret()));
@@ -362,7 +365,8 @@ result<raft::membership> read_members(json::object& o, byte_view digest, raft::r
 } // namespace
 
 result<void> accept_join_answer(const std::filesystem::path& data_dir, const join_attempt& attempt,
-                                std::string_view answer, crypto::unix_seconds now) {
+                                std::string_view answer, crypto::unix_seconds now,
+                                const node_key_request& how) {
   CUSTOS_TRY(auto o, json::parse_object(answer, join_answer_bytes_max));
   CUSTOS_TRY(const auto jwe, o.string("jwe", jose::token_bytes_max));
   CUSTOS_TRY(const auto secrets, jose::decrypt_ecdh_es_a256kw(attempt.transport_key, jwe));
@@ -375,11 +379,13 @@ result<void> accept_join_answer(const std::filesystem::path& data_dir, const joi
   CUSTOS_TRY(const auto id, read_replica(replica_field));
   CUSTOS_TRY(const auto digest, one_field(fields, tag_members_digest));
   CUSTOS_TRY(auto members, read_members(o, digest, id));
-  new_node made{keys, identity};
+  CUSTOS_TRY(const auto ring_field, one_field(fields, tag_data_keys));
+  CUSTOS_TRY(const auto data_keys, parse_data_key_ring(ring_field));
+  new_node made{keys, data_keys, identity};
   made.replica = id;
   made.introduction = std::move(members);
   made.replaces = attempt.replaces;
-  return create_node_store(data_dir, made);
+  return create_node_store(data_dir, made, how);
 }
 
 } // namespace custos::cluster

@@ -118,6 +118,11 @@ std::uint64_t operation_memory::next_sequence() const {
   return all().empty() ? 1 : all().back()->sequence + 1;
 }
 
+bool operation_memory::is_whole() const {
+  return all().empty() || all().size() == operations_remembered_max ||
+         (all().front()->sequence == 1 && all().front()->before == crypto::sha256_digest{});
+}
+
 operation_memory::content& operation_memory::writable() {
   if (content_.use_count() > 1)
     content_ = std::make_shared<content>(*content_);

@@ -73,6 +73,8 @@ public:
   /// The first one to be loaded may have any sequence and hash before it. errc::corrupted if it
   /// does not follow what is there.
   result<void> load(remembered_operation operation);
+  /// None of the last ones is missing: there are as many as are remembered, or all from the first.
+  [[nodiscard]] bool is_whole() const;
 
 private:
   struct content {

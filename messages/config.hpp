@@ -6,6 +6,7 @@
 #include "messages/object_index.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +63,15 @@ struct token_key {
   std::int64_t signs_from = 0;
   std::int64_t signs_until = 0;
   std::int64_t expires = 0;
+};
+
+/// A data key of the cluster: what is secret in the configuration is sealed under one. The key that
+/// was made with the cluster has no such object.
+struct data_key {
+  std::string name;         ///< id of the key, 8 hex digits
+  std::int64_t created = 0; ///< unix seconds; of two the newer seals
+  /// By name of the node: the key as JWE to the node's TLS key.
+  std::map<std::string, std::string> wrapped;
 };
 
 /// What the dates of certificates of TPMs count for: EK certificates outlive their makers' CAs.
@@ -171,9 +181,9 @@ struct key_server {
   std::uint16_t port = 5696;
 };
 
-/// A secret encrypted under the cluster data key; safe to store and to send. `aad` is fixed by use.
+/// A secret encrypted under a data key of the cluster; safe to store and to send.
 struct sealed_secret {
-  bytes sealed; ///< version(1) || nonce(12) || ciphertext || tag(16)
+  bytes sealed; ///< as cluster/sealing.hpp has it
 };
 
 /// Who may use a provider. Empty lists mean: nobody is excluded by that list.
@@ -233,6 +243,7 @@ struct config_snapshot {
   object_index<principal> principals;
   object_index<token_key> token_keys;
   object_index<denial> denials;
+  object_index<data_key> data_keys;
   object_index<host_binding, host_shards> hosts;
 };
 

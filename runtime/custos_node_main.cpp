@@ -25,6 +25,10 @@ int main(int argc, char** argv) {
   app.option("--cluster-address", options.cluster_address,
              "Host:port at which the other nodes reach that link; default: as it was when the node "
              "was made");
+  app.option("--node-key-passphrase-file", options.node_key_passphrase_file,
+             "File or pipe with the passphrase of the node key, if it has one");
+  app.option("--tcti", options.tcti,
+             "The TPM that seals the node key, as tss2-tctildr takes it; asked only then");
   app.option("--attestations-in-flight", options.attestations_in_flight,
              "Attestation requests in hand; beyond it 503")
       ->check(CLI::Range(1, 1000000));

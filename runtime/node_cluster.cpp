@@ -103,6 +103,15 @@ result<void> node_cluster::listen(const node_cluster_options& options) {
       log_error("cluster.members", {{"detail", told.failure().message}});
   };
   d.link_status = [l = link_.get()] { return l->status(); };
+  d.changed = [this](const config_ptr& state,
+                     const std::vector<cluster::replica::known_member>& members,
+                     bool leads) { on_change(state, members, leads); };
+  d.leader_changed = [](const std::string& leader, raft::term_number term) {
+    if (leader.empty())
+      log_warning("cluster.no_leader", {{"term", std::to_string(term)}});
+    else
+      log_info("cluster.leader", {{"leader", leader}, {"term", std::to_string(term)}});
+  };
   d.failed = [this](const cluster::replica_failure& failure) { on_failure(failure); };
   d.gauges = gauges_;
   CUSTOS_TRY(config_store_, cluster::spawn_config_store(*given_.system, std::move(d)));
@@ -320,6 +329,80 @@ void node_cluster::switch_identity(const cluster::node_identity& to,
   status(std::move(done));
 }
 
+// ---- the data key -------------------------------------------------------------------------------
+
+void node_cluster::on_change(const config_ptr& state,
+                             const std::vector<cluster::replica::known_member>& members,
+                             bool leads) {
+  std::vector<cluster::key_recipient> recipients;
+  for (const auto& m : members)
+    if (auto key = crypto::public_key_from_spki(m.info.public_key))
+      recipients.push_back({m.info.name, *std::move(key)});
+    else
+      log_error("cluster.member_key", {{"node", m.info.name}, {"detail", key.failure().message}});
+  // Before the services see what may be sealed under a new key, the node has that key.
+  for (const auto& problem : given_.store->follow_data_keys(*state, recipients))
+    log_warning("cluster.data_key", {{"detail", problem.message}});
+  {
+    const std::lock_guard guard(mutex_);
+    recipients_ = std::move(recipients);
+  }
+  if (leads && state->data_keys.begin() != state->data_keys.end())
+    drive_rotation(state);
+}
+
+/// One step after another, as long as this node leads and there is one.
+void node_cluster::drive_rotation(const config_ptr& state) {
+  std::vector<cluster::key_recipient> recipients;
+  {
+    const std::lock_guard guard(mutex_);
+    if (rotating_ || calls_ == nullptr || stopped_)
+      return;
+    rotating_ = true;
+    recipients = recipients_;
+  }
+  auto step = [this, state, recipients = std::move(recipients)] {
+    auto plan = cluster::rotation_step(*state, recipients, *given_.store->seals());
+    for (const auto& problem : plan.problems)
+      log_warning("cluster.data_key", {{"detail", problem.message}});
+    const auto ended = [this] {
+      const std::lock_guard guard(mutex_);
+      rotating_ = false;
+    };
+    if (!plan.next)
+      return ended();
+    calls_->ask<config_applied>(config_store_, answer_budget, *std::move(plan.next),
+                                [this, ended](const result<config_applied>& applied) {
+                                  ended();
+                                  // Somebody else changed the configuration meanwhile: the step is
+                                  // thought over.
+                                  const bool again =
+                                      applied || applied.failure().code == errc::revision_conflict;
+                                  if (again && gauges_->leads != 0)
+                                    drive_rotation();
+                                });
+  };
+  // Not on the ConfigStore's thread: sealing takes its time.
+  calls_->run(std::move(step));
+}
+
+void node_cluster::rotate_data_key(callback<std::string> done) {
+  std::vector<cluster::key_recipient> recipients;
+  {
+    const std::lock_guard guard(mutex_);
+    recipients = recipients_;
+  }
+  const auto made = cluster::make_data_key(*given_.config->load(), recipients,
+                                           *given_.store->seals(), given_.now());
+  if (!made)
+    return done(made.failure());
+  calls_->ask<config_applied>(
+      config_store_, answer_budget, cluster::create_command(made->object),
+      [id = made->object.name, done = std::move(done)](const result<config_applied>& applied) {
+        done(applied ? result<std::string>(id) : result<std::string>(applied.failure()));
+      });
+}
+
 // ---- for the API --------------------------------------------------------------------------------
 
 void node_cluster::join(std::string request, callback<std::string> done) {
@@ -394,6 +477,8 @@ void node_cluster::add_metrics(std::vector<metric_sample>& out) const {
         g.in_service.load(), false);
   gauge("custos_cluster_elections_total", "Changes of term or leader seen", g.elections_seen.load(),
         true);
+  gauge("custos_cluster_states_differ", "Other nodes whose state is not this node's: an alarm",
+        g.states_differ.load(), false);
   const auto links = link_->counters();
   gauge("custos_link_accepted_total", "Connections of other nodes accepted", links.accepted, true);
   gauge("custos_link_refused_total", "Peers that proved who they are and were refused",

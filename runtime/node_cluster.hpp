@@ -5,6 +5,7 @@
 
 #include "cluster/bootstrap.hpp"
 #include "cluster/config_store_actor.hpp"
+#include "cluster/data_key_rotation.hpp"
 #include "cluster/link/link.hpp"
 #include "cluster/node_store.hpp"
 #include "messages/config_cell.hpp"
@@ -66,6 +67,8 @@ public:
   void transfer(const std::string& to, callback<cluster_status> done);
   void status(callback<cluster_status> done);
   void renew_certificate(callback<cluster_status> done);
+  /// Begins to change the cluster's data key; the answer is the id of the new one.
+  void rotate_data_key(callback<std::string> done);
 
 private:
   explicit node_cluster(dependencies given) : given_(std::move(given)) {}
@@ -78,6 +81,9 @@ private:
   void introduce_again();
   void carry_out_left_commands();
   void keep_certificate_fresh();
+  void on_change(const config_ptr& state,
+                 const std::vector<cluster::replica::known_member>& members, bool leads);
+  void drive_rotation(const config_ptr& state);
   void switch_identity(const cluster::node_identity& to, callback<cluster_status> done);
   [[nodiscard]] result<cluster::replica::link_address> own_address() const;
 
@@ -92,7 +98,9 @@ private:
   mutable std::mutex mutex_; ///< guards what follows
   std::optional<error> failure_;
   std::optional<cluster::replica::link_address> address_; ///< as the membership has it
+  std::vector<cluster::key_recipient> recipients_;        ///< the members, by their keys
   bool renewing_ = false;
+  bool rotating_ = false; ///< a step of the rotation is on its way
   bool stopped_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include "actors/kmip/group_actor.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/tls/stream.hpp"
+#include "cluster/backup/content.hpp"
 #include "cluster/bootstrap.hpp"
 #include "cluster/config_codec.hpp"
 #include "cluster/config_preview.hpp"
@@ -17,6 +18,7 @@
 #include "runtime/bridge.hpp"
 #include "runtime/log.hpp"
 #include "runtime/node_cluster.hpp"
+#include "runtime/node_key_environment.hpp"
 #include "runtime/ops_server.hpp"
 
 #include <atomic>
@@ -55,6 +57,7 @@ struct node_process::impl {
   void present(const cluster::node_identity& identity);
   [[nodiscard]] http::tls_identity tls_of(const cluster::node_identity& identity) const;
   void make_token_key(token_key_wish wish, gateway::callback<config_document> done);
+  void make_backup(const crypto::key& recipient, gateway::callback<std::string> done);
   result<kmip_api> spawn_group(const key_provider& provider);
   keyprovider::key_provider_dependencies key_dependencies();
 
@@ -84,6 +87,7 @@ struct node_process::impl {
   admission attestations;
   admission key_requests;
   admission admin_requests;
+  admission backups{1}; ///< each holds the configuration in memory twice
   std::shared_ptr<cluster::node_store> store;
   std::shared_ptr<config_cell> config = std::make_shared<config_cell>();
   std::shared_ptr<attestation::verdict_counters> verdicts =
@@ -108,7 +112,11 @@ struct node_process::impl {
 };
 
 result<void> node_process::impl::open_state() {
-  CUSTOS_TRY(store, cluster::node_store::open(options.data_dir));
+  CUSTOS_TRY(store, cluster::node_store::open(
+                        options.data_dir,
+                        node_key_access_of(options.tcti, options.node_key_passphrase_file)));
+  if (store->key_choice().source == cluster::node_key_source::file)
+    log_warning("node.key_in_file", {{"detail", std::string(key_file_warning)}});
   CUSTOS_TRY(auto log,
              audit::audit_log::open(std::filesystem::path(options.data_dir) / "audit", now()));
   audit::audit_dependencies given;
@@ -271,6 +279,29 @@ void node_process::impl::make_token_key(token_key_wish wish,
   system.spawn<caf::detached>(std::move(work), std::move(wish));
 }
 
+/// Of one state that nobody changes any more, on a thread of its own: a large configuration takes
+/// seconds.
+void node_process::impl::make_backup(const crypto::key& recipient,
+                                     gateway::callback<std::string> done) {
+  auto permit = backups.try_enter();
+  if (!permit) {
+    auto busy = make_error(errc::overloaded, "another backup is being made");
+    busy.retry_after_s = 5;
+    return done(std::move(busy));
+  }
+  auto seal = [this, permit, recipient, done = std::move(done)](result<held_config_state> held) {
+    if (!held)
+      return done(held.failure());
+    auto work = [done, permit, s = store, recipient, at = now()](caf::event_based_actor*,
+                                                                 const held_config_state& one) {
+      done(backup::back_up_cluster(*s->keys(), *s->seals(), *one.state, {recipient}, at));
+    };
+    system.spawn<caf::detached>(std::move(work), *std::move(held));
+  };
+  calls->ask<held_config_state>(cluster->config_store(), service_budget, get_config_state{},
+                                std::move(seal));
+}
+
 gateway::node_ports node_process::impl::ports() {
   gateway::node_ports p;
   // Challenges cost nothing and any verifier makes them; evidence goes to the verifier of its
@@ -337,6 +368,9 @@ gateway::node_ports node_process::impl::ports() {
   p.renew_certificate = [this](get_cluster_status, gateway::callback<cluster_status> done) {
     this->cluster->renew_certificate(std::move(done));
   };
+  p.rotate_data_key = [this](get_cluster_status, gateway::callback<std::string> done) {
+    this->cluster->rotate_data_key(std::move(done));
+  };
   p.node = store->identity().name;
   p.out_of_service = [this] { return this->cluster->out_of_service(); };
   p.issue_certificate = [this](std::string csr, std::string name,
@@ -345,6 +379,9 @@ gateway::node_ports node_process::impl::ports() {
         cluster::issue_client_certificate(*store->keys(), {std::move(name), std::move(csr)}, now());
     done(issued ? result<std::string>(issued->certificate_pem)
                 : result<std::string>(issued.failure()));
+  };
+  p.make_backup = [this](const crypto::key& recipient, gateway::callback<std::string> done) {
+    make_backup(recipient, std::move(done));
   };
   const auto& k = *store->keys();
   p.jwks = [this] { return token_keys->of(config->load()).ring->jwks_at(now()); };
@@ -476,6 +513,7 @@ result<void> node_process::impl::start_gateway() {
                state.ready = audit_gauges->writable && !out;
                state.details = {{"node", store->identity().name},
                                 {"cluster_id", store->keys()->cluster_id},
+                                {"node_key", text_of(store->key_choice())},
                                 {"configuration_revision", std::to_string(snapshot->revision)},
                                 {"configuration_fingerprint", snapshot->fingerprint},
                                 {"cluster", out                       ? out->message

@@ -14,6 +14,8 @@ struct node_options {
   common_options common;
   std::string data_dir = "/var/lib/custos-node";
   std::string listen = "0.0.0.0:443";
+  std::string node_key_passphrase_file;    ///< or a pipe; empty: the node key has no passphrase
+  std::string tcti = "device:/dev/tpmrm0"; ///< of the node key, if a TPM seals it
   std::string cluster_listen = "0.0.0.0:7443";
   std::string cluster_address; ///< empty: as it was when the node was made
   std::uint32_t attestations_in_flight = 256;

@@ -69,6 +69,7 @@ coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(por
   add_service_routes();
   add_trusted_cluster_routes();
   add_task_routes();
+  add_backup_routes();
 }
 
 void coordinator_api::add(std::string method, const std::string& pattern, access who,

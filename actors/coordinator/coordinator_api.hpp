@@ -33,6 +33,8 @@ struct coordinator_ports {
   std::shared_ptr<inventory> known;
   /// Calls every member; `done` gets exactly one outcome each.
   std::function<void(std::vector<member_call>, std::function<void(target_outcomes)> done)> fan_out;
+  /// A backup of this coordinator (cluster/backup), sealed for a public key on P-256.
+  std::function<void(crypto::key, std::function<void(result<std::string>)>)> make_backup;
   std::function<void(audit_record)> audit;
   std::function<config_ptr()>
       principals; ///< who may call, as a snapshot that holds principals only
@@ -96,6 +98,7 @@ private:
   void add_service_routes();
   void add_trusted_cluster_routes();
   void add_task_routes();
+  void add_backup_routes();
 
   /// Runs work as a task (?vmw-task=true: 202 and the id at once) or synchronously; one mutation of
   /// a cluster at a time.

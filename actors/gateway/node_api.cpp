@@ -189,7 +189,9 @@ node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
   add_provider_admin_routes();
   add_config_routes();
   add_cluster_routes();
+  add_backup_routes();
   add_membership_routes();
+  add_data_key_routes();
   add_well_known_routes();
 }
 
@@ -518,6 +520,10 @@ void node_api::add_config_routes() {
           respond(applied ? applied_answer(*applied, created ? 201 : 200)
                           : http::problem(applied.failure()));
         };
+    // Whoever could write one would know the key that secrets are sealed under from then on.
+    if (*kind == object_kind::data_key)
+      return finish(
+          make_error(errc::forbidden, "data keys are made and removed by the cluster itself"));
     ports_.apply(std::move(command), std::move(finish));
   };
   add("PUT", "/config/v1/{kind}/{name}", access::administrator,
@@ -629,6 +635,21 @@ void node_api::add_membership_routes() {
               ports_.renew_certificate({}, std::move(done));
             },
             r, respond);
+      });
+}
+
+void node_api::add_data_key_routes() {
+  add("POST", "/cluster/v1/data-key/rotate", access::administrator,
+      "Makes a new data key for the cluster, under which every secret is then sealed anew",
+      [this](routed_request&& r, const http::responder& respond) {
+        ports_.rotate_data_key({}, [respond, audit = ports_.audit, who = r.principal,
+                                    remote = r.request.remote](const result<std::string>& made) {
+          audit({who, remote, "cluster.rotate_data_key", made ? *made : "",
+                 made ? "ok" : std::string(to_string(made.failure().code)),
+                 made ? "" : made.failure().message});
+          respond(made ? json_answer(bj::object{{"data_key", *made}}, 201)
+                       : http::problem(made.failure()));
+        });
       });
 }
 

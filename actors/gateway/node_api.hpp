@@ -75,12 +75,17 @@ struct node_ports {
   port<std::string, cluster_status> transfer_to;
   /// A new key and certificate for this node.
   port<get_cluster_status, cluster_status> renew_certificate;
+  /// Begins to change the data key; the answer is the new one's id.
+  port<get_cluster_status, std::string> rotate_data_key;
   std::string node; ///< this one's name
   /// Why this node serves nobody; nothing: it does.
   std::function<std::optional<error>()> out_of_service;
   /// A CSR (PEM) to a client certificate (PEM) of this common name.
   std::function<void(std::string csr_pem, std::string name, callback<std::string>)>
       issue_certificate;
+
+  /// A backup (cluster/backup) sealed for whoever has the private key of this public one, P-256.
+  port<crypto::key, std::string> make_backup;
 
   std::function<std::string()> jwks; ///< the JWK set document
   /// Algorithms of the keys in it, each once.
@@ -112,7 +117,9 @@ private:
   void add_provider_admin_routes();
   void add_config_routes();
   void add_cluster_routes();
+  void add_backup_routes();
   void add_membership_routes();
+  void add_data_key_routes();
   void add_well_known_routes();
   void add(std::string method, std::string pattern, access who, std::string summary,
            route_handler h);

@@ -43,9 +43,14 @@ void replica::fail(error why) {
     fault_ = std::move(why);
 }
 
-bool replica::is_member() const {
-  return members_.empty() || std::any_of(members_.begin(), members_.end(),
-                                         [&](const auto& m) { return m.id == identity_.self; });
+bool replica::members_committed() const {
+  return members_told_ || members_index_ <= core_.commit_index();
+}
+
+bool replica::is_removed() const {
+  return !members_.empty() && members_committed() &&
+         std::none_of(members_.begin(), members_.end(),
+                      [&](const auto& m) { return m.id == identity_.self; });
 }
 
 // ---- what happens -------------------------------------------------------------------------------
@@ -101,6 +106,9 @@ void replica::handle(const std::string&, const answer_parcel& p) {
 }
 
 void replica::handle(const std::string& peer, const pulse_parcel& p) {
+  // Who was removed hears of it here.
+  if (p.members_index < members_index_ && members_committed())
+    send(peer, members_parcel{members_index_, members_octets_});
   const auto view = others_.find(p.from);
   if (view == others_.end() || view->second.member.info.name != peer)
     return;
@@ -110,15 +118,15 @@ void replica::handle(const std::string& peer, const pulse_parcel& p) {
   view->second.program_version = p.program_version;
   claims_[p.from] = {p.applied, p.state_hash};
   compare(p.from);
-  if (p.members_index < members_index_)
-    send(peer, members_parcel{members_index_, members_octets_});
 }
 
 void replica::handle(const std::string&, const members_parcel& p) {
   if (p.index <= members_index_)
     return;
-  if (const auto members = decode_members(p.members))
+  if (const auto members = decode_members(p.members)) {
     show_members(*members, p.index);
+    members_told_ = true;
+  }
 }
 
 void replica::disk_done(milliseconds now, std::optional<config_state> installed) {
@@ -268,6 +276,7 @@ void replica::shorten_log() {
 void replica::show_members(const raft::membership& members, raft::log_index index) {
   members_ = known_members(members);
   members_index_ = index;
+  members_told_ = false;
   members_octets_ = encode(members);
   out_.members_changed = true;
   std::map<raft::replica_id, member_view> others;

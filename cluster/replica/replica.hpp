@@ -139,8 +139,8 @@ public:
   /// Of the latest membership, or of the introduction.
   [[nodiscard]] const std::vector<known_member>& members() const { return members_; }
   [[nodiscard]] const std::map<raft::replica_id, member_view>& others() const { return others_; }
-  /// Whether this replica belongs to the membership that it knows.
-  [[nodiscard]] bool is_member() const;
+  /// The newest membership that is known to be committed does not have this replica.
+  [[nodiscard]] bool is_removed() const;
   /// It has nothing of the cluster's configuration yet.
   [[nodiscard]] bool is_empty() const { return state_.applied_index() == 0; }
   /// It must be taken out of service: its log or state contradicts the others', or holds what this
@@ -184,6 +184,7 @@ private:
   struct wish {
     asker from;
     member_change change;
+    milliseconds deadline = 0; ///< what cannot be done by then must not keep others waiting
   };
 
   // replica.cpp
@@ -204,6 +205,7 @@ private:
   void hand_to_disk(std::vector<raft::write> writes);
   void look_at_members();
   void show_members(const raft::membership& members, raft::log_index index);
+  [[nodiscard]] bool members_committed() const;
   void notice_leader();
   void send_pulse();
   void remember_hash();
@@ -260,6 +262,7 @@ private:
   std::vector<known_member> members_; ///< the newest, by whomever it was told
   raft::log_index members_index_ = 0;
   bytes members_octets_;
+  bool members_told_ = false; ///< by a peer, which tells only what is committed
   std::map<raft::replica_id, member_view> others_;
   std::map<std::string, assembler> assemblers_;
   raft::term_number seen_term_ = 0;

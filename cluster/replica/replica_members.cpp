@@ -53,6 +53,8 @@ members_seen replica::seen() const {
 void replica::drive_membership() {
   if (!leads())
     return;
+  // Whoever asked has been told that it took too long.
+  std::erase_if(wishes_, [&](const wish& w) { return now_ >= w.deadline; });
   // One change at a time, and the next when the last is committed.
   while (!wishes_.empty() && core_.log().members_index() <= core_.commit_index()) {
     // Answering may end the leadership and with it the wishes.

@@ -8,6 +8,8 @@ namespace custos::cluster::replica {
 namespace {
 
 constexpr std::uint32_t retry_after_s = 2;
+/// Changes of the membership that wait at the leader.
+constexpr std::size_t wishes_max = 64;
 
 error too_busy() {
   auto e = make_error(errc::overloaded, "the configuration has all the requests in hand it takes");
@@ -203,10 +205,12 @@ void replica::serve(const asker& from, question_kind kind, byte_view body) {
         std::any_of(wishes_.begin(), wishes_.end(), [&](const wish& w) { return w.from == from; });
     if (known)
       return;
+    if (wishes_.size() >= wishes_max)
+      return answer(from, too_busy());
     auto change = decode_member_change(body);
     if (!change)
       return answer(from, change.failure());
-    wishes_.push_back({from, *std::move(change)});
+    wishes_.push_back({from, *std::move(change), now_ + options_.answer_timeout_ms});
     return;
   }
   case question_kind::transfer: {

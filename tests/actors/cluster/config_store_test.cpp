@@ -123,6 +123,16 @@ TEST_F(config_store, reads_back_what_was_put) {
   EXPECT_EQ(odd.failure().code, errc::invalid_argument);
 }
 
+TEST_F(config_store, hands_out_a_state_that_stays_as_it_was) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  const auto held = ask<held_config_state>(actor, get_config_state{});
+  ASSERT_TRUE(held.ok());
+  ASSERT_TRUE(apply(put("bob")).ok());
+  EXPECT_EQ(held->state->revision(), 1U);
+  EXPECT_EQ(held->state->all(object_kind::principal).size(), 1U);
+  EXPECT_NE(held->state->fingerprint(), status().fingerprint);
+}
+
 TEST_F(config_store, writes_what_waits_together) {
   std::vector<answer<config_applied>> answers;
   answers.reserve(20);

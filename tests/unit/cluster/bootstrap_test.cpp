@@ -11,7 +11,6 @@ namespace custos::cluster {
 
 namespace {
 
-using custos::test::found_in_files;
 using custos::test::temporary_directory;
 using custos::test::write_file;
 using test::now;
@@ -165,37 +164,6 @@ TEST_F(first_node, says_when_the_format_is_of_another_version) {
 TEST_F(first_node, says_when_the_store_is_gone) {
   fs::remove_all(db());
   EXPECT_EQ(refused(data_dir()).code, errc::corrupted);
-}
-
-/// Looks for every secret of the cluster, raw and in the text forms we write, in all files.
-TEST_F(first_node, leaves_no_secret_in_its_files) {
-  std::vector<bytes> secrets;
-  const auto add = [&](byte_view octets) { secrets.push_back(to_bytes(octets)); };
-  {
-    const auto node = opened(data_dir());
-    const auto& keys = *node->keys();
-    add(keys.data_key->reveal_secret());
-    add(keys.challenge_key->reveal_secret());
-    for (const auto* key :
-         {&keys.ca_key, &keys.token_key, &keys.ak_ca_key, &node->identity().tls_key}) {
-      // In the DER of a P-256 key the private scalar begins at octet 36 (RFC 5958, RFC 5915).
-      const auto der = key->pkcs8_der();
-      add(der.reveal_secret().subspan(36, 32));
-    }
-    const auto token = issue_join_token(*node, "https://n1.example.org", 600, now);
-    add(parse_join_token(*token)->secret.reveal_secret());
-  }
-  const auto admin = made.administrator.private_key_pem.reveal_secret();
-  EXPECT_FALSE(found_in_files(data_dir(), as_text(admin.subspan(60, 40))));
-  opened(data_dir()); // recovery writes tables beside the log
-  for (const auto& secret : secrets) {
-    EXPECT_FALSE(found_in_files(data_dir(), as_text(secret)));
-    EXPECT_FALSE(found_in_files(data_dir(), crypto::hex(secret)));
-    EXPECT_FALSE(found_in_files(data_dir(), crypto::base64url(secret)));
-    EXPECT_FALSE(found_in_files(data_dir(), crypto::base64(secret)));
-  }
-  // The search itself works: what is public is found.
-  EXPECT_TRUE(found_in_files(data_dir(), store_format));
 }
 
 TEST(init, refuses_bad_options_and_leaves_nothing) {

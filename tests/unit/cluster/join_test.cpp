@@ -211,7 +211,7 @@ TEST_F(join, the_answer_is_only_for_who_asked) {
   const auto other = attempt(token(), "n3");
   EXPECT_FALSE(accept_join_answer(second_dir(), other, answered.body, now).ok());
   expect_no_second_node();
-  for (const auto& secret : {first->keys()->data_key, first->keys()->challenge_key})
+  for (const auto& secret : {first->seals()->ring().keys.front().key, first->keys()->challenge_key})
     EXPECT_EQ(answered.body.find(crypto::base64url(secret->reveal_secret())), std::string::npos);
 }
 
