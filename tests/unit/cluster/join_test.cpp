@@ -202,7 +202,7 @@ TEST_F(join, a_bad_request_names_the_field_and_keeps_the_token) {
       {"BEGIN CERTIFICATE REQUEST", "BEGIN SOMETHING", "/csr"},
       {R"("crv":"P-256")", R"("crv":"P-521")", "/transport_key"},
       {R"("kty":"EC")", R"("kty":1)", "/transport_key/kty"},
-      {R"({"csr")", R"({"extra":1,"csr")", "/extra"},
+      {R"("csr":)", R"("extra":1,"csr":)", "/extra"},
       {"\"" + secret + "\"", "5", "/secret"},
   };
   for (const auto& c : cases) {
