@@ -216,6 +216,8 @@ private:
       slot = std::make_shared<member_double>();
     return slot;
   }
+
+protected:
   coordinator::coordinator_ports ports() {
     coordinator::coordinator_ports p;
     p.known = known;
@@ -240,7 +242,6 @@ private:
     return p;
   }
 
-protected:
   std::shared_ptr<rocksdb::kv_store> store = rocksdb::make_memory_store();
   std::shared_ptr<coordinator::inventory> known = coordinator::inventory::open(store).value();
   std::vector<audit_record> audit;
