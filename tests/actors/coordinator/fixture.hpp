@@ -245,7 +245,6 @@ protected:
     return p;
   }
 
-private:
   std::shared_ptr<member_double> state_of(const std::string& id) {
     auto& slot = members_[id];
     if (!slot)
@@ -253,7 +252,6 @@ private:
     return slot;
   }
 
-protected:
   std::shared_ptr<rocksdb::kv_store> store = rocksdb::make_memory_store();
   std::shared_ptr<coordinator::inventory> known = coordinator::inventory::open(store).value();
   std::vector<audit_record> audit;
