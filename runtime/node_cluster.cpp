@@ -167,12 +167,15 @@ void node_cluster::stop() {
   }
   if (link_)
     link_->stop();
-  config_store_ = nullptr;
-  keeper_ = nullptr;
 }
 
 node_cluster::~node_cluster() {
   stop();
+}
+
+bool node_cluster::is_stopped() const {
+  const std::lock_guard guard(mutex_);
+  return stopped_;
 }
 
 // ---- what goes wrong ----------------------------------------------------------------------------
@@ -241,7 +244,7 @@ result<cluster::replica::link_address> node_cluster::own_address() const {
 /// Address and certificate as they are now; nothing happens where the membership has them.
 void node_cluster::introduce_again() {
   const auto address = own_address();
-  if (!address)
+  if (!address || is_stopped())
     return;
   const auto info = member_info_of(given_.store->identity(), *address);
   change(membership_action::update, info, [this](const result<membership_changed>& changed) {
@@ -253,6 +256,8 @@ void node_cluster::introduce_again() {
 }
 
 void node_cluster::carry_out_left_commands() {
+  if (is_stopped())
+    return;
   const auto left = cluster::left_commands(*given_.store);
   if (!left) {
     log_error("cluster.left_commands", {{"detail", left.failure().message}});
@@ -353,37 +358,41 @@ void node_cluster::on_change(const config_ptr& state,
 
 /// One step after another, as long as this node leads and there is one.
 void node_cluster::drive_rotation(const config_ptr& state) {
-  std::vector<cluster::key_recipient> recipients;
   {
     const std::lock_guard guard(mutex_);
-    if (rotating_ || calls_ == nullptr || stopped_)
+    if (calls_ == nullptr || stopped_)
       return;
-    rotating_ = true;
-    recipients = recipients_;
+    rotation_due_ = state;
+    if (std::exchange(rotating_, true))
+      return;
   }
-  auto step = [this, state, recipients = std::move(recipients)] {
+  // Not on the ConfigStore's thread: sealing takes its time.
+  calls_->run([this] { rotate_on(); });
+}
+
+void node_cluster::rotate_on() {
+  while (true) {
+    config_ptr state;
+    std::vector<cluster::key_recipient> recipients;
+    {
+      const std::lock_guard guard(mutex_);
+      state = std::exchange(rotation_due_, nullptr);
+      if (!state || gauges_->leads == 0 || stopped_) {
+        rotating_ = false;
+        return;
+      }
+      recipients = recipients_;
+    }
     auto plan = cluster::rotation_step(*state, recipients, *given_.store->seals());
     for (const auto& problem : plan.problems)
       log_warning("cluster.data_key", {{"detail", problem.message}});
-    const auto ended = [this] {
-      const std::lock_guard guard(mutex_);
-      rotating_ = false;
-    };
     if (!plan.next)
-      return ended();
+      continue;
+    // What it changed, or what somebody else changed before it, is due by then.
     calls_->ask<config_applied>(config_store_, answer_budget, *std::move(plan.next),
-                                [this, ended](const result<config_applied>& applied) {
-                                  ended();
-                                  // Somebody else changed the configuration meanwhile: the step is
-                                  // thought over.
-                                  const bool again =
-                                      applied || applied.failure().code == errc::revision_conflict;
-                                  if (again && gauges_->leads != 0)
-                                    drive_rotation(given_.config->load());
-                                });
-  };
-  // Not on the ConfigStore's thread: sealing takes its time.
-  calls_->run(std::move(step));
+                                [this](const result<config_applied>&) { rotate_on(); });
+    return;
+  }
 }
 
 void node_cluster::rotate_data_key(callback<std::string> done) {

@@ -206,7 +206,7 @@ TEST_F(join, a_bad_request_names_the_field_and_keeps_the_token) {
       {R"("kty":"EC")", R"("kty":1)", "/transport_key/kty"},
       {R"({"cluster_address")", R"({"also":1,"cluster_address")", "/also"},
       {"\"" + secret + "\"", "5", "/secret"},
-      {":8444\"", "\"", "/cluster_address"},
+      {":7443\"", "\"", "/cluster_address"},
       {R"("replace":false)", R"("replace":"no")", "/replace"},
   };
   for (const auto& c : cases) {
