@@ -21,6 +21,14 @@ enum class kind : std::uint8_t {
   timeout_now,
 };
 
+/// A term or an index.
+std::uint64_t get_count(octet_reader& in) {
+  const auto n = in.u64();
+  if (n > count_max)
+    in.fail();
+  return n;
+}
+
 // ---- parts --------------------------------------------------------------------------------------
 
 void put(octet_writer& out, const membership& members) {
@@ -62,9 +70,9 @@ void put(octet_writer& out, const log_base& base) {
 
 log_base get_base(octet_reader& in) {
   log_base out;
-  out.index = in.u64();
-  out.term = in.u64();
-  out.members_index = in.u64();
+  out.index = get_count(in);
+  out.term = get_count(in);
+  out.members_index = get_count(in);
   out.members = std::make_shared<const membership>(get_members(in));
   if (out.members_index > out.index)
     in.fail();
@@ -82,7 +90,7 @@ void put(octet_writer& out, const entry& e) {
 
 entry get_entry(octet_reader& in) {
   entry out;
-  out.term = in.u64();
+  out.term = get_count(in);
   out.kind = static_cast<entry_kind>(in.u8());
   switch (out.kind) {
   case entry_kind::nothing:
@@ -168,9 +176,9 @@ bool get_flag(octet_reader& in) {
 
 append_request get_append(octet_reader& in) {
   append_request m;
-  m.prev_index = in.u64();
-  m.prev_term = in.u64();
-  m.commit = in.u64();
+  m.prev_index = get_count(in);
+  m.prev_term = get_count(in);
+  m.commit = get_count(in);
   m.round = in.u64();
   const auto count = in.u32();
   if (count > entries_max)
@@ -183,10 +191,10 @@ append_request get_append(octet_reader& in) {
 append_response get_append_response(octet_reader& in) {
   append_response m;
   m.success = get_flag(in);
-  m.prev_index = in.u64();
-  m.match = in.u64();
-  m.hint = in.u64();
-  m.hint_term = in.u64();
+  m.prev_index = get_count(in);
+  m.match = get_count(in);
+  m.hint = get_count(in);
+  m.hint_term = get_count(in);
   m.round = in.u64();
   return m;
 }
@@ -195,8 +203,8 @@ result<message> get_message(kind what, octet_reader& in) {
   switch (what) {
   case kind::vote_request: {
     vote_request m;
-    m.last_index = in.u64();
-    m.last_term = in.u64();
+    m.last_index = get_count(in);
+    m.last_term = get_count(in);
     m.transfer = get_flag(in);
     return message(m);
   }
@@ -219,7 +227,7 @@ result<message> get_message(kind what, octet_reader& in) {
   }
   case kind::snapshot_response: {
     snapshot_response m;
-    m.index = in.u64();
+    m.index = get_count(in);
     m.offset = in.u64();
     m.done = get_flag(in);
     return message(m);
@@ -268,7 +276,7 @@ result<message> decode_message(byte_view octets) {
   if (in.u8() != version)
     return make_error(errc::unsupported, "a replica's message is of another version");
   const auto what = static_cast<kind>(in.u8());
-  const auto term = in.u64();
+  const auto term = get_count(in);
   CUSTOS_TRY(auto out, get_message(what, in));
   if (!in.complete())
     return bad("a replica's message");

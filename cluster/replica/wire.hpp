@@ -13,6 +13,9 @@ inline constexpr std::size_t entry_bytes_max = 16U << 20U;
 /// One message; larger ones are neither sent nor read.
 inline constexpr std::size_t message_bytes_max = 20U << 20U;
 
+/// Terms and indexes count; one beyond this was never counted to, and the next could not be.
+inline constexpr std::uint64_t count_max = std::uint64_t{1} << 62U;
+
 bytes encode(const raft::message& m);
 /// errc::unsupported (another version or kind), errc::malformed.
 result<raft::message> decode_message(byte_view octets);

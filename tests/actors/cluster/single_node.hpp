@@ -26,7 +26,8 @@ inline config_store_dependencies alone(std::shared_ptr<rocksdb::kv_store> store,
   out.cell = std::move(cell);
   out.cluster_id = "cluster-1";
   out.node = "node-1";
-  out.incarnation = "test";
+  static unsigned starts = 0; // operation ids of two starts must differ
+  out.incarnation = "test-" + std::to_string(++starts);
   out.ticks = std::move(ticks);
   return out;
 }

@@ -34,7 +34,7 @@ log_base base() {
 }
 
 std::vector<message> every_message() {
-  constexpr std::uint64_t large = 0xFEDCBA9876543210;
+  constexpr std::uint64_t large = 0x3EDCBA9876543210;
   return {
       vote_request{large, 17, 5, true},
       vote_request{1, 0, 0, false},
@@ -185,6 +185,18 @@ TEST(replica_wire, refuses_memberships_that_are_none) {
   auto late = base();
   late.members_index = late.index + 1;
   EXPECT_FALSE(decode_base(encode(late)).ok()) << "a membership from behind the base";
+}
+
+TEST(replica_wire, refuses_terms_and_indexes_that_nobody_counts_to) {
+  const auto reads = [](const message& m) { return decode_message(encode(m)).ok(); };
+  EXPECT_TRUE(reads(timeout_now{count_max}));
+  EXPECT_FALSE(reads(timeout_now{count_max + 1})) << "the next term would be an early one again";
+  EXPECT_FALSE(reads(vote_request{1, ~std::uint64_t{0}, 1, false}));
+  EXPECT_FALSE(reads(append_request{1, ~std::uint64_t{0}, 1, 1, 1, {}}));
+  EXPECT_TRUE(reads(append_request{1, 1, 1, 1, ~std::uint64_t{0}, {}})) << "a round is any number";
+  auto far = base();
+  far.index = count_max + 1;
+  EXPECT_FALSE(decode_base(encode(far)).ok());
 }
 
 TEST(replica_wire, allocates_nothing_for_what_was_only_announced) {
