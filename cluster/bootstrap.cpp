@@ -1,6 +1,6 @@
 #include "cluster/bootstrap.hpp"
 
-#include "cluster/config_writer.hpp"
+#include "cluster/command_codec.hpp"
 
 #include <algorithm>
 
@@ -11,6 +11,12 @@ namespace {
 constexpr crypto::unix_seconds client_life_s_min = 3600;
 constexpr crypto::unix_seconds client_life_s_max = 5LL * 365 * 24 * 3600;
 constexpr std::size_t pem_line_characters = 64; // RFC 7468, 2
+constexpr std::string_view left_prefix = "left-command/";
+constexpr std::size_t left_id_bytes = 16;
+
+std::string left_key(const std::string& operation_id) {
+  return std::string(left_prefix) + operation_id;
+}
 
 result<crypto::key> key_of_csr(const client_request& request) {
   const auto csr = crypto::read_csr_pem(as_bytes(request.csr_pem));
@@ -85,7 +91,8 @@ config_command principal_command(std::string name, role may, std::string actor) 
 }
 
 result<initialized> init_cluster(const init_options& options) {
-  const node_request node{options.node_name, options.dns_names, options.ip_addresses};
+  const node_request node{options.node_name, options.dns_names, options.ip_addresses,
+                          options.cluster_address};
   CUSTOS_CHECK(check_node_request(node));
   CUSTOS_TRY(const auto keys, generate_cluster_keys(options.cluster_name,
                                                     options.issuer.empty() ? default_issuer(options)
@@ -101,32 +108,48 @@ result<initialized> init_cluster(const init_options& options) {
   const config_state empty;
   CUSTOS_TRY(const auto first, empty.apply(principal_command(std::string(first_administrator),
                                                              role::administrator, "init")));
-  CUSTOS_CHECK(create_node_store(options.data_dir, {keys, identity, first.next}));
+  CUSTOS_TRY(const auto address, replica::parse_link_address(cluster_address_of(node)));
+  CUSTOS_CHECK(create_node_store(options.data_dir,
+                                 {keys, first_data_key_ring(), identity, &first.next, address},
+                                 options.node_key));
   return initialized{keys.cluster_id, std::move(administrator)};
 }
 
-result<config_applied> apply_offline(node_store& node, const config_command& command) {
-  CUSTOS_TRY(auto writer, config_writer::open(node.store(), nullptr));
-  CUSTOS_TRY(auto applied, writer.submit(command));
-  CUSTOS_CHECK(writer.flush());
-  return applied;
+result<void> leave_command(node_store& node, config_command command) {
+  command.operation_id = "left-" + crypto::hex(crypto::random_bytes(left_id_bytes));
+  CUSTOS_CHECK(check_replicable(command));
+  rocksdb::write_batch batch;
+  batch.put(left_key(command.operation_id), encode(replicated_command{command, 0}));
+  return node.store()->write(batch);
 }
 
-result<node_identity> renew_node_certificate(node_store& node, const node_request& request,
-                                             crypto::unix_seconds now) {
-  if (request.name != node.identity().name)
-    return field_error(errc::invalid_argument, "node_name",
-                       "expected the node's own name, " + node.identity().name);
-  node_identity renewed;
-  renewed.name = request.name;
-  CUSTOS_TRY(renewed.tls_key, crypto::generate_p256());
-  CUSTOS_TRY(renewed.certificate,
-             issue_node_certificate(*node.keys(), request, renewed.tls_key, now));
+result<std::vector<config_command>> left_commands(const node_store& node) {
+  CUSTOS_TRY(const auto found, node.store()->scan(left_prefix));
+  std::vector<config_command> out;
+  for (const auto& entry : found) {
+    CUSTOS_TRY(auto command, decode_replicated_command(entry.value));
+    out.push_back(std::move(command.command));
+  }
+  return out;
+}
+
+result<void> forget_left_command(node_store& node, const std::string& operation_id) {
   rocksdb::write_batch batch;
-  CUSTOS_CHECK(add_identity(batch, *node.seals(), renewed));
-  batch.put(member_key(renewed.name), member_record(renewed.certificate));
-  CUSTOS_CHECK(node.store()->write(batch));
-  return renewed;
+  batch.erase(left_key(operation_id));
+  return node.store()->write(batch);
+}
+
+result<node_identity> renewed_identity(const node_store& node, crypto::unix_seconds now) {
+  const auto present = node.identity();
+  node_request request;
+  request.name = present.name;
+  request.dns_names = present.certificate.dns_names();
+  request.ip_addresses = present.certificate.ip_addresses();
+  node_identity out;
+  out.name = present.name;
+  CUSTOS_TRY(out.tls_key, crypto::generate_p256());
+  CUSTOS_TRY(out.certificate, issue_node_certificate(*node.keys(), request, out.tls_key, now));
+  return out;
 }
 
 } // namespace custos::cluster

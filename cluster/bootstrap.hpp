@@ -3,8 +3,8 @@
 //
 //   init_cluster                              on the first node, offline
 //   issue_join_token                          on a running node, asked by an administrator
-//   make_join_request -> answer_join -> accept_join_answer
-//                                             new node  -> running node -> new node
+//   make_join_request -> admit_node -> (the cluster adds the member) -> answer_join
+//   -> accept_join_answer                     new node  -> running node -> new node
 //
 // The join token is base64url of version(1) || length of the URL(2, big-endian) || URL ||
 // SHA-256 of the CA certificate(32) || secret(32). It is good once, and until it expires; the
@@ -30,7 +30,7 @@ inline constexpr std::uint32_t join_token_life_s_min = 60;
 inline constexpr std::uint32_t join_token_life_s_max = 7 * 24 * 3600;
 inline constexpr std::size_t join_tokens_max = 256; ///< unexpired, at a time
 inline constexpr std::size_t join_request_bytes_max = 64U << 10U;
-inline constexpr std::size_t join_answer_bytes_max = 128U << 20U;
+inline constexpr std::size_t join_answer_bytes_max = 1U << 20U;
 
 /// A certificate for somebody who calls the API, and its key if it was made here.
 struct client_credentials {
@@ -47,8 +47,10 @@ struct init_options {
   std::string node_name;
   std::vector<std::string> dns_names;    ///< of the node's certificate; at least one of these
   std::vector<std::string> ip_addresses; ///< two lists is not empty
+  std::string cluster_address = {};      ///< of node_request
   std::string issuer;                    ///< empty: https:// and the first name or address
   crypto::unix_seconds now = 0;
+  node_key_request node_key = {}; ///< how the node keeps its secrets
 };
 
 /// The administrator "admin" is a principal of the new configuration; whoever calls writes the
@@ -79,13 +81,15 @@ result<client_credentials> issue_client_certificate(const cluster_keys& keys,
 /// The command that makes the principal: put principals/NAME {"role":...}.
 config_command principal_command(std::string name, role may, std::string actor);
 
-/// Applies a command to a data directory that no running node uses (open it first): for repairs.
-result<config_applied> apply_offline(node_store& node, const config_command& command);
+/// For repairs: leaves a command in the data directory of a node that does not run; it is applied
+/// through the log when the node runs and the cluster has a majority.
+result<void> leave_command(node_store& node, config_command command);
+/// What was left, by operation id; to be forgotten when it was answered.
+result<std::vector<config_command>> left_commands(const node_store& node);
+result<void> forget_left_command(node_store& node, const std::string& operation_id);
 
-/// A new certificate (and key) for this node itself with the names given, stored and returned; the
-/// node takes it at its next start.
-result<node_identity> renew_node_certificate(node_store& node, const node_request& request,
-                                             crypto::unix_seconds now);
+/// A new key and certificate for this node, with the names of the present one. Nothing is stored.
+result<node_identity> renewed_identity(const node_store& node, crypto::unix_seconds now);
 
 // ---- join -----------------------------------------------------------------------------------
 
@@ -107,27 +111,41 @@ struct join_attempt {
   node_request node;
   crypto::key tls_key;       ///< never leaves the node
   crypto::key transport_key; ///< ephemeral P-256: the answer is encrypted to it
-  /// Body of the request, JSON: {"secret","node_name","dns_names","ip_addresses","csr",
-  /// "transport_key"}. Holds the token's secret.
+  bool replaces = false;
+  /// Body of the request, JSON: {"secret","node_name","dns_names","ip_addresses",
+  /// "cluster_address","replace","csr","transport_key"}. Holds the token's secret.
   std::string request;
 };
-/// Fails early with errc::already_exists if the data directory holds a node.
+/// `replaces`: it takes the place of the node of that name, whose data directory may be this one.
+/// Fails early with errc::already_exists if the data directory holds a node otherwise.
 result<join_attempt> make_join_request(const std::filesystem::path& data_dir,
-                                       std::string_view token, const node_request& node);
+                                       std::string_view token, const node_request& node,
+                                       bool replaces = false);
 
-/// Issuing side. Consumes the token before anything is issued: a lost answer needs a new token.
-/// Errors: errc::unauthenticated (unknown, used or expired token), errc::invalid_argument,
-/// errc::malformed, errc::already_exists (a node of that name).
-struct join_answered {
-  std::string node_name; ///< for the audit log
-  std::string body;      ///< JSON {"jwe","bundle"}; secrets in it only encrypted
+/// A node whose token was good; now the cluster has to take it in.
+struct join_admission {
+  bool replaces = false;
+  crypto::certificate certificate;
+  crypto::key transport_public;
+  replica::member_info info; ///< for the membership
+  std::string token_at;      ///< where the token was, and what it was
+  bytes token_record;
 };
-result<join_answered> answer_join(node_store& node, std::string_view request,
+/// Issuing side. Consumes the token before anything else: it is on disk that it is used up. Errors:
+/// errc::unauthenticated (unknown, used or expired token), errc::invalid_argument, errc::malformed.
+result<join_admission> admit_node(node_store& node, std::string_view request,
                                   crypto::unix_seconds now);
+/// The cluster did not take the node in, and nothing left this one: the token is good again.
+result<void> give_back_token(node_store& node, const join_admission& admission);
+/// The answer, JSON {"jwe","members"}; secrets in it only encrypted. `members` as octets
+/// (cluster/replica/wire.hpp).
+result<std::string> answer_join(const node_store& node, const join_admission& admission,
+                                raft::replica_id id, byte_view members);
 
 /// Joining side: decrypts, verifies (CA fingerprint of the token, node certificate for our key,
-/// configuration fingerprint) and writes the data directory, whole or not at all.
+/// members) and writes the data directory, whole or not at all.
 result<void> accept_join_answer(const std::filesystem::path& data_dir, const join_attempt& attempt,
-                                std::string_view answer, crypto::unix_seconds now);
+                                std::string_view answer, crypto::unix_seconds now,
+                                const node_key_request& how = {});
 
 } // namespace custos::cluster

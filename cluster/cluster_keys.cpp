@@ -4,6 +4,7 @@
 #include "adapters/json/json.hpp"
 #include "cluster/config_codec.hpp"
 #include "cluster/fields.hpp"
+#include "cluster/replica/member_info.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -20,12 +21,6 @@ constexpr std::size_t issuer_bytes_max = 256;
 constexpr std::size_t challenge_key_bytes = 32;
 constexpr std::size_t host_name_bytes_max = 253; // RFC 1035, 2.3.4, as text
 constexpr std::size_t names_per_node_max = 32;
-constexpr std::size_t identity_bytes_max = 32U << 10U;
-
-constexpr std::string_view data_key_at = "node/data-key";
-constexpr std::string_view cluster_keys_at = "cluster/keys";
-constexpr std::string_view identity_at = "node/identity";
-constexpr std::string_view tls_key_at = "node/tls-key";
 
 /// Stored: append only.
 enum field_tag : std::uint8_t {
@@ -34,7 +29,6 @@ enum field_tag : std::uint8_t {
   tag_issuer,
   tag_ca_key,
   tag_ca_certificate,
-  tag_data_key,
   tag_challenge_key,
   tag_token_key,
   tag_ak_ca_key,
@@ -100,7 +94,6 @@ result<cluster_keys> generate_cluster_keys(std::string cluster_name, std::string
   CUSTOS_TRY(out.ca_key, crypto::generate_p256());
   CUSTOS_TRY(out.ca_certificate,
              self_signed_ca("Custos cluster " + out.cluster_name + " CA", out.ca_key, now));
-  out.data_key = shared(crypto::random_secret(data_key_bytes));
   out.challenge_key = shared(crypto::random_secret(challenge_key_bytes));
   CUSTOS_TRY(out.token_key, crypto::generate_p256());
   CUSTOS_TRY(out.token_kid, jose::thumbprint(out.token_key));
@@ -120,7 +113,6 @@ crypto::secret_bytes serialize(const cluster_keys& keys) {
                                      {tag_issuer, as_bytes(keys.issuer)},
                                      {tag_ca_key, ca_key.reveal_secret()},
                                      {tag_ca_certificate, keys.ca_certificate.der()},
-                                     {tag_data_key, keys.data_key->reveal_secret()},
                                      {tag_challenge_key, keys.challenge_key->reveal_secret()},
                                      {tag_token_key, token_key.reveal_secret()},
                                      {tag_ak_ca_key, ak_ca_key.reveal_secret()},
@@ -179,7 +171,6 @@ result<cluster_keys> parse_cluster_keys(byte_view octets) {
   CUSTOS_CHECK(check_names(out.cluster_name, out.issuer));
   CUSTOS_TRY(out.ca_key, reader.p256(tag_ca_key));
   CUSTOS_TRY(out.ca_certificate, reader.ca_of(tag_ca_certificate, out.ca_key));
-  CUSTOS_TRY(out.data_key, reader.secret(tag_data_key, data_key_bytes));
   CUSTOS_TRY(out.challenge_key, reader.secret(tag_challenge_key, challenge_key_bytes));
   CUSTOS_TRY(out.token_key, reader.p256(tag_token_key));
   CUSTOS_TRY(out.token_kid, jose::thumbprint(out.token_key));
@@ -208,7 +199,17 @@ result<void> check_node_request(const node_request& request) {
     if (!is_ip_address(ip))
       return field_error(errc::invalid_argument, "ip_addresses",
                          "expected an IPv4 or IPv6 address");
+  CUSTOS_CHECK(replica::parse_link_address(cluster_address_of(request)));
   return {};
+}
+
+std::string cluster_address_of(const node_request& request) {
+  if (!request.cluster_address.empty())
+    return request.cluster_address;
+  const auto& host =
+      request.dns_names.empty() ? request.ip_addresses.front() : request.dns_names.front();
+  const bool brackets = host.find(':') != std::string::npos;
+  return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(default_link_port);
 }
 
 result<crypto::certificate> issue_node_certificate(const cluster_keys& keys,
@@ -226,80 +227,6 @@ result<crypto::certificate> issue_node_certificate(const cluster_keys& keys,
   wanted.not_before = now - clock_skew_s;
   wanted.not_after = std::min(now + node_certificate_life_s, keys.ca_certificate.not_after());
   return crypto::issue_certificate(wanted, node_public, keys.ca_key, &keys.ca_certificate);
-}
-
-// ---- in the store -------------------------------------------------------------------------------
-
-result<void> add_identity(rocksdb::write_batch& batch, const sealer& seals,
-                          const node_identity& identity) {
-  CUSTOS_TRY(const auto tls_key,
-             seals.seal(identity.tls_key.pkcs8_der().reveal_secret(), tls_key_at));
-  batch.put(std::string(tls_key_at), tls_key.sealed);
-  batch.put(std::string(identity_at),
-            json::canonical(boost::json::object{{"name", identity.name},
-                                                {"certificate", identity.certificate.pem()}}));
-  return {};
-}
-
-result<void> add_keys(rocksdb::write_batch& batch, const cluster_keys& keys,
-                      const node_identity& identity, const crypto::secret_bytes& node_key) {
-  CUSTOS_TRY(auto wrapped, wrap_data_key(node_key, *keys.data_key));
-  batch.put(std::string(data_key_at), std::move(wrapped));
-  const sealer seals(keys.data_key);
-  CUSTOS_TRY(const auto sealed, seals.seal(serialize(keys).reveal_secret(), cluster_keys_at));
-  batch.put(std::string(cluster_keys_at), sealed.sealed);
-  return add_identity(batch, seals, identity);
-}
-
-namespace {
-
-result<bytes> stored(const rocksdb::kv_store& store, std::string_view key) {
-  CUSTOS_TRY(auto value, store.get(key));
-  if (!value)
-    return make_error(errc::corrupted, "the store has no " + std::string(key));
-  return *std::move(value);
-}
-
-/// After the data key opened, nothing else may fail to: then it is damage, not the wrong key.
-template <class T>
-result<T> or_corrupted(result<T> r, std::string_view key) {
-  if (r || r.failure().code == errc::unsupported || r.failure().code == errc::storage_failure)
-    return r;
-  return make_error(errc::corrupted, "stored " + std::string(key) + ": " + r.failure().message);
-}
-
-result<node_identity> load_identity(const rocksdb::kv_store& store, const sealer& seals) {
-  node_identity out;
-  CUSTOS_TRY(const auto text, stored(store, identity_at));
-  CUSTOS_TRY(auto o, json::parse_object(as_text(text), identity_bytes_max));
-  CUSTOS_TRY(out.name, o.string("name", object_name_bytes_max));
-  CUSTOS_TRY(const auto pem, o.string("certificate", identity_bytes_max));
-  CUSTOS_TRY(out.certificate, crypto::certificate_from_pem(as_bytes(pem)));
-  CUSTOS_TRY(auto sealed, stored(store, tls_key_at));
-  CUSTOS_TRY(const auto tls_key, seals.open({std::move(sealed)}, tls_key_at));
-  CUSTOS_TRY(out.tls_key, crypto::private_key_from_pkcs8(tls_key.reveal_secret()));
-  if (!out.certificate.public_key().same_public(out.tls_key))
-    return make_error(errc::corrupted, "the certificate is not that of the node's key");
-  return out;
-}
-
-result<cluster_keys> load_cluster_keys(const rocksdb::kv_store& store, const sealer& seals) {
-  CUSTOS_TRY(auto sealed, stored(store, cluster_keys_at));
-  CUSTOS_TRY(const auto octets, seals.open({std::move(sealed)}, cluster_keys_at));
-  return parse_cluster_keys(octets.reveal_secret());
-}
-
-} // namespace
-
-result<loaded_keys> load_keys(const rocksdb::kv_store& store,
-                              const crypto::secret_bytes& node_key) {
-  CUSTOS_TRY(const auto wrapped, stored(store, data_key_at));
-  CUSTOS_TRY(auto data_key, unwrap_data_key(node_key, wrapped));
-  const sealer seals(shared(std::move(data_key)));
-  loaded_keys out;
-  CUSTOS_TRY(out.keys, or_corrupted(load_cluster_keys(store, seals), cluster_keys_at));
-  CUSTOS_TRY(out.identity, or_corrupted(load_identity(store, seals), identity_at));
-  return out;
 }
 
 } // namespace custos::cluster

@@ -1,6 +1,7 @@
 #include "cluster/config_codec.hpp"
 
 #include "cluster/config_codec_detail.hpp"
+#include "cluster/data_key_ring.hpp"
 
 #include <algorithm>
 #include <array>
@@ -40,6 +41,8 @@ result<config_object> read_members(object_kind kind, std::string_view name, json
     return named(detail::read_token_key(o), name);
   case object_kind::denial:
     return named(detail::read_denial(o), name);
+  case object_kind::data_key:
+    return named(detail::read_data_key(o), name);
   }
   return field_error(errc::invalid_argument, "kind", "expected a kind of configuration object");
 }
@@ -59,7 +62,8 @@ object_kind kind_of(const config_object& object) {
   constexpr std::array<object_kind, std::variant_size_v<config_object>> kinds{
       object_kind::tpm_ca,   object_kind::endorsement_key, object_kind::base_image,
       object_kind::settings, object_kind::key_provider,    object_kind::principal,
-      object_kind::host,     object_kind::token_key,       object_kind::denial};
+      object_kind::host,     object_kind::token_key,       object_kind::denial,
+      object_kind::data_key};
   return kinds.at(object.index());
 }
 
@@ -76,6 +80,8 @@ result<void> check_object_name(object_kind kind, std::string_view name) {
                          "expected a host id: 1-128 characters of A-Z a-z 0-9 . _ -");
     return {};
   }
+  if (kind == object_kind::data_key && !data_key_id_of(name))
+    return field_error(errc::invalid_argument, "name", "expected a key id: 8 hex digits");
   if (!detail::is_object_name(name))
     return field_error(errc::invalid_argument, "name",
                        "expected 1-128 characters of A-Z a-z 0-9 . _ -, the first a letter or "

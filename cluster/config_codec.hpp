@@ -26,13 +26,17 @@ inline constexpr std::size_t events_per_pcr_max = 16384;
 inline constexpr std::size_t servers_per_provider_max = 16;
 inline constexpr std::size_t access_entries_max = 4096;
 inline constexpr std::size_t sealed_bytes_max = 16U << 10U;
+/// Nodes a data key is encrypted for at most, and characters of one such JWE.
+inline constexpr std::size_t data_key_recipients_max = 64;
+inline constexpr std::size_t data_key_jwe_bytes_max = 1024;
 
 /// The name of the one settings object.
 inline constexpr std::string_view settings_name = "settings";
 
 /// A typed object; the kind follows from the alternative.
-using config_object = std::variant<tpm_ca, endorsement_key, base_image, attestation_settings,
-                                   key_provider, principal, host_binding, token_key, denial>;
+using config_object =
+    std::variant<tpm_ca, endorsement_key, base_image, attestation_settings, key_provider, principal,
+                 host_binding, token_key, denial, data_key>;
 
 object_kind kind_of(const config_object& object);
 

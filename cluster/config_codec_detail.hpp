@@ -77,6 +77,7 @@ result<principal> read_principal(json::object& o);
 result<host_binding> read_host(json::object& o);
 result<token_key> read_token_key(json::object& o);
 result<denial> read_denial(json::object& o);
+result<data_key> read_data_key(json::object& o);
 
 boost::json::object json_of(const tpm_ca& x);
 boost::json::object json_of(const endorsement_key& x);
@@ -87,5 +88,6 @@ boost::json::object json_of(const principal& x);
 boost::json::object json_of(const host_binding& x);
 boost::json::object json_of(const token_key& x);
 boost::json::object json_of(const denial& x);
+boost::json::object json_of(const data_key& x);
 
 } // namespace custos::cluster::detail

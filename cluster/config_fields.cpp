@@ -138,6 +138,14 @@ const fields& denial_fields() {
   return list;
 }
 
+const fields& data_key_fields() {
+  static const fields list{
+      {"/created", "integer, unix seconds", true},
+      {"/wrapped", "object: for each node the key as JWE to the node's TLS key", true},
+  };
+  return list;
+}
+
 } // namespace
 
 const std::vector<field_description>& fields_of(object_kind kind) {
@@ -160,6 +168,8 @@ const std::vector<field_description>& fields_of(object_kind kind) {
     return token_key_fields();
   case object_kind::denial:
     return denial_fields();
+  case object_kind::data_key:
+    return data_key_fields();
   }
   static const fields none;
   return none;

@@ -33,6 +33,8 @@ void put_object(config_snapshot& s, object_kind kind, const std::string& name,
     return put<token_key>(s.token_keys, name, std::move(value));
   case object_kind::denial:
     return put<denial>(s.denials, name, std::move(value));
+  case object_kind::data_key:
+    return put<data_key>(s.data_keys, name, std::move(value));
   }
 }
 
@@ -54,6 +56,8 @@ std::size_t erase_object(config_snapshot& s, object_kind kind, const std::string
     return s.token_keys.erase(name);
   case object_kind::denial:
     return s.denials.erase(name);
+  case object_kind::data_key:
+    return s.data_keys.erase(name);
   case object_kind::settings:
     break; // never erased
   }

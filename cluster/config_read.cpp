@@ -2,6 +2,7 @@
 #include "cluster/sealing.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 namespace custos::cluster::detail {
@@ -57,8 +58,7 @@ result<sealed_secret> read_sealed(json::object& o, std::string_view name) {
   if (!given)
     return out;
   out.sealed = std::move(*given);
-  constexpr std::size_t overhead = 1 + 12 + 16; // version, nonce, tag
-  if (out.sealed.size() <= overhead || out.sealed.front() != sealed_version)
+  if (out.sealed.size() <= sealed_overhead_bytes || !data_key_of(out.sealed))
     return bad("/" + std::string(name), "a value sealed by a node of this cluster");
   return out;
 }
@@ -82,6 +82,33 @@ result<host_binding> read_host(json::object& o) {
   if (o.has("ak_name")) {
     CUSTOS_TRY(out.ak_name, o.hex("ak_name", ak_name_bytes_max));
   }
+  return out;
+}
+
+result<data_key> read_data_key(json::object& o) {
+  // Base64url and the four dots of a JWE (RFC 7516, 3.1); whether it opens shows at its node.
+  const auto is_jwe = [](std::string_view text) {
+    return std::count(text.begin(), text.end(), '.') == 4 &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '-' || c == '_' || c == '.';
+           });
+  };
+  data_key out;
+  CUSTOS_TRY(out.created, o.integer("created", 1, std::numeric_limits<std::int64_t>::max()));
+  CUSTOS_TRY(auto wrapped, o.child("wrapped"));
+  const auto nodes = wrapped.names();
+  if (nodes.empty() || nodes.size() > data_key_recipients_max)
+    return bad("/wrapped", "1-" + std::to_string(data_key_recipients_max) + " nodes");
+  for (const auto& node : nodes) {
+    if (!is_object_name(node))
+      return bad("/wrapped", "names of nodes: 1-128 characters of A-Z a-z 0-9 . _ -");
+    CUSTOS_TRY(auto jwe, wrapped.string(node, data_key_jwe_bytes_max));
+    if (!is_jwe(jwe))
+      return bad("/wrapped/" + node, "a JWE in compact form");
+    out.wrapped.emplace(node, std::move(jwe));
+  }
+  CUSTOS_CHECK(wrapped.finish());
   return out;
 }
 

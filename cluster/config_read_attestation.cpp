@@ -1,5 +1,6 @@
 // Readers of what decides whom the Attestation Service trusts, and of its settings and keys.
 
+#include "adapters/crypto/spki.hpp"
 #include "cluster/config_codec_detail.hpp"
 
 #include <algorithm>
@@ -102,21 +103,22 @@ result<endorsement_key> read_endorsement_key(json::object& o) {
     CUSTOS_TRY(out.spki_sha256, read_digest(o, "spki_sha256", 32));
     return out;
   }
-  crypto::key key;
+  crypto::sha256_digest hash{};
   if (public_key) {
-    auto read = crypto::public_key_from_pem(as_bytes(*public_key));
-    if (!read)
-      return bad("/public_key", "a PEM public key, RSA or ECC: " + read.failure().message);
-    key = *read;
-    out.public_key = key.spki_der();
+    const auto key = crypto::public_key_from_pem(as_bytes(*public_key));
+    if (!key)
+      return bad("/public_key", "a PEM public key, RSA or ECC: " + key.failure().message);
+    out.public_key = key->spki_der();
+    hash = crypto::sha256(*out.public_key);
   } else {
     CUSTOS_TRY(const auto cert, read_certificate(*cert_pem, "/certificate"));
-    key = cert.public_key();
+    const auto key = cert.public_key();
     if (key.type() == crypto::key_type::other)
       return bad("/certificate", "a certificate of an RSA, P-256 or P-384 key");
     out.certificate = cert.der();
+    const auto plain = crypto::plain_spki_of(*out.certificate);
+    hash = plain ? crypto::sha256(*plain) : crypto::sha256(key.spki_der());
   }
-  const auto hash = crypto::sha256(key.spki_der());
   out.spki_sha256.assign(hash.begin(), hash.end());
   return out;
 }

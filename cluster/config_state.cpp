@@ -1,8 +1,8 @@
 #include "cluster/config_state.hpp"
 
-#include <algorithm>
+#include "cluster/octets.hpp"
+
 #include <cassert>
-#include <set>
 
 namespace custos::cluster {
 
@@ -18,12 +18,6 @@ bool is_kind(object_kind kind) {
 
 bool is_shared(object_kind kind) {
   return kind != object_kind::host;
-}
-
-object_ptr make_object(config_object value) {
-  auto document = write_object(value);
-  return std::make_shared<const stored_object>(
-      stored_object{std::move(value), std::move(document)});
 }
 
 /// Every part with its length before it, so that no two commands have the same octets.
@@ -55,92 +49,62 @@ std::string described(object_kind kind, const std::string& name) {
   return std::string(to_string(kind)) + "/" + name;
 }
 
-result<void> check_command(const config_command& command) {
-  if (!is_kind(command.kind))
-    return field_error(errc::invalid_argument, "kind", "expected a kind of configuration object");
-  if (command.operation_id.size() > operation_id_bytes_max)
-    return field_error(errc::invalid_argument, "operation_id",
-                       "expected at most " + std::to_string(operation_id_bytes_max) + " bytes");
-  return check_object_name(command.kind, command.name);
-}
-
 } // namespace
 
 config_state::config_state() {
-  for (auto& map : objects_)
-    map = std::make_shared<object_map>();
-  auto settings = std::make_shared<object_map>();
-  settings->emplace(settings_name, make_object(attestation_settings{}));
-  objects_[index_of(object_kind::settings)] = std::move(settings);
-  fingerprint_ = fingerprint_after(nullptr);
+  objects_[index_of(object_kind::settings)] =
+      object_table({make_object(std::string(settings_name), attestation_settings{})});
+  fingerprint_ = crypto::hex(fingerprint_with(nullptr));
+}
+
+const object_table& config_state::table(object_kind kind) const {
+  assert(is_kind(kind));
+  return objects_.at(index_of(kind));
 }
 
 const stored_object* config_state::find(object_kind kind, std::string_view name) const {
-  if (!is_kind(kind))
-    return nullptr;
-  const auto& map = all(kind);
-  const auto found = map.find(name);
-  return found == map.end() ? nullptr : found->second.get();
+  return is_kind(kind) ? table(kind).find(name) : nullptr;
 }
 
-const object_map& config_state::all(object_kind kind) const {
-  assert(is_kind(kind));
-  return *objects_.at(index_of(kind));
-}
+// ---- hashes -------------------------------------------------------------------------------------
 
-const remembered_operation* config_state::remembered(std::string_view operation_id) const {
-  const auto found = std::find_if(operations_.begin(), operations_.end(),
-                                  [&](const auto& o) { return o->operation_id == operation_id; });
-  return found == operations_.end() ? nullptr : found->get();
-}
-
-/// SHA-256 over {"KIND":{"NAME":document,...},...}: the documents are canonical and the names need
-/// no escapes, so that putting them together gives the canonical JSON (RFC 8785) of the whole.
-std::string config_state::fingerprint_after(const planned_change* change) const {
-  // Kinds by name, as the canonical form sorts them.
-  constexpr std::array sorted{object_kind::base_image,      object_kind::denial,
-                              object_kind::endorsement_key, object_kind::key_provider,
-                              object_kind::principal,       object_kind::settings,
-                              object_kind::token_key,       object_kind::tpm_ca};
-  std::string text = "{";
-  for (const auto kind : sorted) {
-    // Kinds that came after 0.1 count only where there are any: what was stored before keeps its
-    // fingerprint.
-    const bool later = kind == object_kind::denial || kind == object_kind::token_key;
-    if (later && all(kind).empty() &&
-        (change == nullptr || change->kind != kind || !change->object))
+crypto::sha256_digest config_state::fingerprint_with(const planned_change* change) const {
+  bytes all;
+  for (std::size_t i = 0; i < object_kinds; ++i) {
+    const auto kind = static_cast<object_kind>(i + 1);
+    const auto& objects =
+        change != nullptr && change->kind == kind ? *change->objects : objects_.at(i);
+    if (!is_shared(kind) || objects.empty())
       continue;
-    text.append(text.size() > 1 ? ",\"" : "\"").append(to_string(kind)).append("\":{");
-    const bool changes = change != nullptr && change->writes && change->kind == kind;
-    bool pending = changes && change->object != nullptr;
-    bool first = true;
-    const auto add = [&](std::string_view name, const std::string& document) {
-      text.append(first ? "\"" : ",\"").append(name).append("\":").append(document);
-      first = false;
-    };
-    for (const auto& [name, object] : all(kind)) {
-      if (pending && change->name <= name) {
-        add(change->name, change->object->document);
-        pending = false;
-      }
-      if (!changes || change->name != name)
-        add(name, object->document);
-    }
-    if (pending)
-      add(change->name, change->object->document);
-    text += '}';
+    all.push_back(static_cast<std::uint8_t>(kind));
+    put_octets(all, objects.hash());
   }
-  return crypto::hex(crypto::sha256(as_bytes(text + "}")));
+  return crypto::sha256(all);
 }
+
+crypto::sha256_digest config_state::state_hash() const {
+  bytes all;
+  put_number(all, revision_);
+  const auto fingerprint = crypto::from_hex(fingerprint_);
+  assert(fingerprint.ok());
+  put_octets(all, *fingerprint);
+  put_octets(all, table(object_kind::host).hash());
+  put_octets(all, memory_.hash());
+  return crypto::sha256(all);
+}
+
+// ---- judging ------------------------------------------------------------------------------------
 
 result<void> config_state::keeps_an_administrator(const planned_change& change) const {
   const auto* const before = find(change.kind, change.name);
   if (before == nullptr || !is_administrator(*before) ||
       (change.object && is_administrator(*change.object)))
     return {};
-  const auto& principals = all(object_kind::principal);
-  if (std::count_if(principals.begin(), principals.end(),
-                    [](const auto& entry) { return is_administrator(*entry.second); }) > 1)
+  std::size_t administrators = 0;
+  table(object_kind::principal).for_each([&](const object_ptr& object) {
+    administrators += is_administrator(*object) ? 1U : 0U;
+  });
+  if (administrators > 1)
     return {};
   return make_error(errc::forbidden, change.name + " is the last administrator: make another one "
                                                    "first");
@@ -155,35 +119,39 @@ result<void> config_state::check_binding(const config_command& command,
                        "host " + command.name +
                            " is bound to another endorsement key: erase the host first if it has "
                            "a new TPM");
-  const auto owner = bound_keys_.find(bound_key(binding));
-  if (owner != bound_keys_.end() && owner->second != command.name)
+  const auto owner = bound_keys_.find(as_text(bound_key(binding)));
+  if (owner != bound_keys_.end() && owner->second.host != command.name)
     return field_error(errc::forbidden, "/ek_spki_sha256",
-                       "the endorsement key is bound to host " + owner->second +
+                       "the endorsement key is bound to host " + owner->second.host +
                            ": erase that host first if the TPM has moved");
   return {};
 }
 
-result<planned_change> config_state::plan_put(const config_command& command) const {
+result<planned_change> config_state::put_of(const config_command& command) const {
   CUSTOS_TRY(auto value, read_object(command.kind, command.name, command.document));
   planned_change out;
-  out.object = make_object(std::move(value));
+  out.object = make_object(command.name, std::move(value));
+  if (out.object->document.size() > config_document_bytes_max)
+    return make_error(errc::too_large, "expected a document of at most " +
+                                           std::to_string(config_document_bytes_max) +
+                                           " bytes in canonical form");
   const auto* const before = find(command.kind, command.name);
   if (command.kind == object_kind::host)
     CUSTOS_CHECK(check_binding(command, *out.object));
   if (before != nullptr && command.action == config_action::create)
     return make_error(errc::already_exists,
                       described(command.kind, command.name) + " exists already");
-  const bool per_machine =
-      command.kind == object_kind::host || command.kind == object_kind::endorsement_key;
-  const auto limit = per_machine ? hosts_max : objects_per_kind_max;
-  if (before == nullptr && all(command.kind).size() >= limit)
+  const auto limit = objects_max(command.kind);
+  if (before == nullptr && count(command.kind) >= limit)
     return make_error(errc::too_large, "expected at most " + std::to_string(limit) +
                                            " objects of " + std::string(to_string(command.kind)));
   out.writes = before == nullptr || before->document != out.object->document;
+  if (out.writes)
+    out.objects = table(command.kind).with(out.object);
   return out;
 }
 
-result<planned_change> config_state::plan_erase(const config_command& command) const {
+result<planned_change> config_state::erasure_of(const config_command& command) const {
   if (!command.document.empty())
     return field_error(errc::invalid_argument, "", "expected no document");
   if (command.kind == object_kind::settings)
@@ -193,61 +161,115 @@ result<planned_change> config_state::plan_erase(const config_command& command) c
     return make_error(errc::not_found, "there is no " + described(command.kind, command.name));
   planned_change out;
   out.writes = true;
+  out.objects = table(command.kind).without(command.name);
   return out;
 }
 
-result<planned_change> config_state::plan(const config_command& command) const {
-  CUSTOS_CHECK(check_command(command));
-  const auto hash = hash_of(command);
-  if (!command.operation_id.empty())
-    if (const auto* const first = remembered(command.operation_id)) {
-      if (first->command != hash)
-        return field_error(errc::invalid_argument, "operation_id",
-                           "expected an id that was not used for another command");
-      planned_change out;
-      out.outcome = first->outcome;
-      out.repeated = true;
-      return out;
-    }
+result<planned_change> config_state::change_of(const config_command& command) const {
+  CUSTOS_CHECK(check_object_name(command.kind, command.name));
   if (command.if_revision && *command.if_revision != revision_)
     return make_error(errc::revision_conflict, "the configuration has revision " +
                                                    std::to_string(revision_) + ", not " +
                                                    std::to_string(*command.if_revision));
   CUSTOS_TRY(auto out,
-             command.action == config_action::erase ? plan_erase(command) : plan_put(command));
+             command.action == config_action::erase ? erasure_of(command) : put_of(command));
   out.kind = command.kind;
   out.name = command.name;
-  CUSTOS_CHECK(keeps_an_administrator(out));
-  const bool counts = out.writes && is_shared(out.kind);
-  out.outcome = {revision_ + (counts ? 1U : 0U), counts ? fingerprint_after(&out) : fingerprint_,
-                 out.writes};
-  if (!command.operation_id.empty())
-    out.operation = std::make_shared<const remembered_operation>(
-        remembered_operation{operations_.empty() ? 1 : operations_.back()->sequence + 1,
-                             command.operation_id, hash, out.outcome});
+  if (command.kind == object_kind::principal && out.writes)
+    CUSTOS_CHECK(keeps_an_administrator(out));
+  const bool counts = out.writes && is_shared(command.kind);
+  out.outcome = {revision_ + (counts ? 1 : 0),
+                 counts ? crypto::hex(fingerprint_with(&out)) : fingerprint_, out.writes};
   return out;
 }
+
+planned_change config_state::refused(error why) const {
+  planned_change out;
+  out.outcome = {revision_, fingerprint_, false};
+  out.refusal = refusal_of(std::move(why));
+  return out;
+}
+
+std::optional<planned_change> config_state::repetition(const config_command& command,
+                                                       const crypto::sha256_digest& hash) const {
+  const auto* const first = memory_.find(command.operation_id);
+  if (first == nullptr)
+    return std::nullopt;
+  if (first->command != hash)
+    return refused(field_error(errc::invalid_argument, "operation_id",
+                               "expected an id that was not used for another command"));
+  planned_change out;
+  out.outcome = first->outcome;
+  out.refusal = first->refusal;
+  out.repeated = true;
+  return out;
+}
+
+void config_state::remember(planned_change& change, const config_command& command,
+                            const crypto::sha256_digest& hash) const {
+  change.operation = std::make_shared<const remembered_operation>(
+      remembered_operation{memory_.next_sequence(), command.operation_id, hash, change.outcome,
+                           change.refusal, memory_.hash()});
+}
+
+planned_change config_state::judge(const replicated_command& entry, std::uint64_t index) const {
+  const auto& command = entry.command;
+  const auto hash = hash_of(command);
+  auto out = [&]() -> planned_change {
+    if (auto known = repetition(command, hash))
+      return std::move(*known);
+    if (entry.valid_until != 0 && index > entry.valid_until)
+      return refused(field_error(errc::unavailable, "operation_id",
+                                 "the change took too long to get through: ask again"));
+    if (auto fit = check_replicable(command); !fit)
+      return refused(std::move(fit).failure());
+    auto change = change_of(command);
+    auto judged = change ? *std::move(change) : refused(std::move(change).failure());
+    remember(judged, command, hash);
+    return judged;
+  }();
+  out.kind = command.kind;
+  out.name = command.name;
+  return out;
+}
+
+result<planned_change> config_state::plan(const config_command& command) const {
+  // The log demands an id; here it may be missing.
+  auto checked = command;
+  if (checked.operation_id.empty())
+    checked.operation_id = "none";
+  CUSTOS_CHECK(check_replicable(checked));
+  if (command.operation_id.empty())
+    return change_of(command);
+  const auto hash = hash_of(command);
+  if (auto known = repetition(command, hash)) {
+    if (known->refusal)
+      return std::move(*known->refusal);
+    return std::move(*known);
+  }
+  CUSTOS_TRY(auto out, change_of(command));
+  remember(out, command, hash);
+  return out;
+}
+
+// ---- changing -----------------------------------------------------------------------------------
 
 void config_state::commit(const planned_change& change) {
   if (change.repeated)
     return;
-  if (change.operation) {
-    operations_.push_back(change.operation);
-    if (operations_.size() > operations_remembered_max)
-      operations_.pop_front();
-  }
+  if (change.operation)
+    memory_.add(change.operation);
   if (!change.writes)
     return;
-  auto& slot = objects_.at(index_of(change.kind));
-  if (slot.use_count() > 1)
-    slot = std::make_shared<object_map>(*slot);
-  if (change.object)
-    slot->insert_or_assign(change.name, change.object);
-  else
-    slot->erase(change.name);
+  objects_.at(index_of(change.kind)) = change.objects.value();
   show(change.kind, change.name, change.object);
   revision_ = change.outcome.revision;
   fingerprint_ = change.outcome.fingerprint;
+}
+
+void config_state::set_applied(std::uint64_t index) {
+  assert(index >= applied_);
+  applied_ = index;
 }
 
 result<transition> config_state::apply(const config_command& command) const {
@@ -289,11 +311,13 @@ void config_state::show(object_kind kind, const std::string& name, const object_
     return show_in<token_key>(view_.token_keys, name, object);
   case object_kind::denial:
     return show_in<denial>(view_.denials, name, object);
+  case object_kind::data_key:
+    return show_in<data_key>(view_.data_keys, name, object);
   case object_kind::host:
     if (const auto before = view_.hosts.find(name); before != view_.hosts.end())
-      bound_keys_.erase((*before).second.ek_spki_sha256);
+      bound_keys_.erase(as_text(before->second.ek_spki_sha256));
     if (object)
-      bound_keys_[bound_key(*object)] = name;
+      show_in<host_binding>(bound_keys_, std::string(as_text(bound_key(*object))), object);
     return show_in<host_binding>(view_.hosts, name, object);
   }
 }
@@ -303,48 +327,6 @@ config_ptr config_state::snapshot() const {
   out->revision = revision_;
   out->fingerprint = fingerprint_;
   return out;
-}
-
-// ---- loader -------------------------------------------------------------------------------------
-
-config_state_loader::config_state_loader() = default;
-
-result<void> config_state_loader::add_object(object_kind kind, const std::string& name,
-                                             std::string_view document) {
-  if (!is_kind(kind))
-    return make_error(errc::corrupted, "stored configuration: unknown kind of object");
-  auto value = read_object(kind, name, document);
-  if (!value)
-    return make_error(errc::corrupted, "stored configuration: " + described(kind, name) + ": " +
-                                           value.failure().field + " " + value.failure().message);
-  auto object = make_object(std::move(*value));
-  if (object->document != document)
-    return make_error(errc::corrupted, "stored configuration: " + described(kind, name) +
-                                           " is not in canonical form");
-  objects_.at(index_of(kind)).insert_or_assign(name, std::move(object));
-  return {};
-}
-
-void config_state_loader::add_operation(remembered_operation operation) {
-  state_.operations_.push_back(std::make_shared<const remembered_operation>(std::move(operation)));
-}
-
-result<config_state> config_state_loader::finish(std::uint64_t revision,
-                                                 std::string_view fingerprint) {
-  if (objects_.at(index_of(object_kind::settings)).empty())
-    return make_error(errc::corrupted, "stored configuration: there are no settings");
-  for (std::size_t i = 0; i < object_kinds; ++i)
-    for (const auto& [name, object] : objects_.at(i))
-      state_.show(static_cast<object_kind>(i + 1), name, object);
-  for (std::size_t i = 0; i < object_kinds; ++i)
-    state_.objects_.at(i) = std::make_shared<object_map>(std::move(objects_.at(i)));
-  state_.revision_ = revision;
-  state_.fingerprint_ = state_.fingerprint_after(nullptr);
-  if (state_.fingerprint_ != fingerprint)
-    return make_error(errc::corrupted, "stored configuration: its objects have fingerprint " +
-                                           state_.fingerprint_ + ", its head says " +
-                                           std::string(fingerprint));
-  return std::move(state_);
 }
 
 } // namespace custos::cluster

@@ -1,3 +1,4 @@
+#include "adapters/crypto/spki.hpp"
 #include "adapters/crypto/x509.hpp"
 #include "cluster/config_codec_detail.hpp"
 
@@ -7,9 +8,8 @@ namespace {
 
 namespace bj = boost::json;
 
-std::string pem_of(const bytes& der) {
-  const auto parsed = crypto::certificate_from_der(der);
-  return parsed ? parsed->pem() : std::string();
+std::string certificate_pem(const bytes& der) {
+  return crypto::pem_of("CERTIFICATE", der);
 }
 
 std::string_view name_of(pcr_form form) {
@@ -116,7 +116,7 @@ bj::object json_of_policy(const ima_policy& x) {
 bj::object json_of(const tpm_ca& x) {
   bj::array certificates;
   for (const auto& der : x.certificates)
-    certificates.emplace_back(pem_of(der));
+    certificates.emplace_back(certificate_pem(der));
   bj::object out{{"certificates", std::move(certificates)}};
   if (x.profile != ek_profile::tcg)
     out["profile"] = "relaxed";
@@ -133,10 +133,9 @@ bj::object json_of(const tpm_ca& x) {
 
 bj::object json_of(const endorsement_key& x) {
   if (x.certificate)
-    return {{"certificate", pem_of(*x.certificate)}};
+    return {{"certificate", certificate_pem(*x.certificate)}};
   if (x.public_key)
-    if (const auto key = crypto::public_key_from_spki(*x.public_key))
-      return {{"public_key", key->public_pem()}};
+    return {{"public_key", crypto::pem_of("PUBLIC KEY", *x.public_key)}};
   return {{"spki_sha256", crypto::hex(x.spki_sha256)}};
 }
 
@@ -246,6 +245,13 @@ bj::object json_of(const denial& x) {
   if (!x.ak_name.empty())
     out["ak_name"] = crypto::hex(x.ak_name);
   return out;
+}
+
+bj::object json_of(const data_key& x) {
+  bj::object wrapped;
+  for (const auto& [node, jwe] : x.wrapped)
+    wrapped[node] = jwe;
+  return {{"created", x.created}, {"wrapped", std::move(wrapped)}};
 }
 
 } // namespace custos::cluster::detail

@@ -1,8 +1,8 @@
 #include "adapters/jose/jose.hpp"
 #include "adapters/json/json.hpp"
 #include "cluster/bootstrap.hpp"
-#include "cluster/config_storage.hpp"
 #include "cluster/fields.hpp"
+#include "cluster/replica/wire.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -21,16 +21,18 @@ constexpr std::size_t token_bytes_max =
 constexpr std::size_t csr_bytes_max = 16U << 10U;
 constexpr std::size_t names_max = 32;
 constexpr std::size_t name_bytes_max = 253;
-constexpr std::size_t bundle_key_bytes = 32;
-constexpr std::size_t nonce_bytes = 12;
-constexpr std::size_t tag_bytes = 16;
-constexpr std::string_view bundle_aad = "custos-join-configuration-v1";
+constexpr std::size_t address_bytes_max = 300;
+constexpr std::size_t replica_id_bytes = 8;
 constexpr std::string_view token_prefix = "join-token/";
 
 /// What the JWE holds. Never stored.
-enum answer_tag : std::uint8_t { tag_keys = 1, tag_node_certificate, tag_bundle_key };
-/// What the bundle holds. Never stored.
-enum bundle_tag : std::uint8_t { tag_revision = 1, tag_fingerprint, tag_object };
+enum answer_tag : std::uint8_t {
+  tag_keys = 1,
+  tag_node_certificate,
+  tag_replica,
+  tag_members_digest,
+  tag_data_keys
+};
 
 result<void> check_url(std::string_view url) {
   constexpr std::string_view scheme = "https://";
@@ -142,11 +144,13 @@ boost::json::array texts(const std::vector<std::string>& from) {
 } // namespace
 
 result<join_attempt> make_join_request(const std::filesystem::path& data_dir,
-                                       std::string_view token, const node_request& node) {
-  if (is_initialized(data_dir))
+                                       std::string_view token, const node_request& node,
+                                       bool replaces) {
+  if (is_initialized(data_dir) && !replaces)
     return make_error(errc::already_exists, data_dir.string() + " holds a node already");
   CUSTOS_CHECK(check_node_request(node));
   join_attempt out;
+  out.replaces = replaces;
   CUSTOS_TRY(out.token, parse_join_token(token));
   out.node = node;
   CUSTOS_TRY(out.tls_key, crypto::generate_p256());
@@ -159,6 +163,8 @@ result<join_attempt> make_join_request(const std::filesystem::path& data_dir,
                           {"node_name", node.name},
                           {"dns_names", texts(node.dns_names)},
                           {"ip_addresses", texts(node.ip_addresses)},
+                          {"cluster_address", cluster_address_of(node)},
+                          {"replace", replaces},
                           {"csr", csr},
                           {"transport_key", jose::jwk_of(out.transport_key, {}, "enc")}});
   return out;
@@ -170,13 +176,18 @@ namespace {
 
 struct join_request {
   node_request node;
+  bool replaces = false;
   crypto::key tls_public;
   crypto::key transport_public;
 };
 
-/// The token's record, if it is known and has not expired.
-result<std::string> accepted_token(const node_store& node, json::object& o,
-                                   crypto::unix_seconds now) {
+struct accepted {
+  std::string at;
+  bytes record;
+};
+
+/// The token, if it is known and has not expired.
+result<accepted> accepted_token(const node_store& node, json::object& o, crypto::unix_seconds now) {
   const auto refused = [] {
     return field_error(errc::unauthenticated, "/secret",
                        "expected the secret of a join token that is neither used nor expired");
@@ -186,13 +197,13 @@ result<std::string> accepted_token(const node_store& node, json::object& o,
   if (!secret || secret->size() != join_secret_bytes)
     return refused();
   auto key = token_key(secret->reveal_secret());
-  CUSTOS_TRY(const auto record, node.store()->get(key));
+  CUSTOS_TRY(auto record, node.store()->get(key));
   if (!record)
     return refused();
   const auto expires = expiry_of(*record);
   if (!expires || *expires <= now)
     return refused();
-  return key;
+  return accepted{std::move(key), *std::move(record)};
 }
 
 result<std::vector<std::string>> read_texts(json::object& o, std::string_view name) {
@@ -227,6 +238,8 @@ result<join_request> read_request(json::object& o) {
   CUSTOS_TRY(out.node.name, o.string("node_name", object_name_bytes_max));
   CUSTOS_TRY(out.node.dns_names, read_texts(o, "dns_names"));
   CUSTOS_TRY(out.node.ip_addresses, read_texts(o, "ip_addresses"));
+  CUSTOS_TRY(out.node.cluster_address, o.string("cluster_address", address_bytes_max));
+  CUSTOS_TRY(out.replaces, o.boolean("replace"));
   auto checked = check_node_request(out.node);
   if (!checked)
     return field_error(checked.failure().code, "/" + checked.failure().field,
@@ -243,74 +256,62 @@ result<join_request> read_request(json::object& o) {
   return out;
 }
 
-/// kind(1) || length of the name(1) || name || document.
-bytes object_octets(object_kind kind, const std::string& name, const std::string& document) {
+bytes replica_octets(raft::replica_id id) {
   bytes out;
-  out.reserve(2 + name.size() + document.size());
-  out.push_back(static_cast<std::uint8_t>(kind));
-  out.push_back(static_cast<std::uint8_t>(name.size()));
-  out.insert(out.end(), name.begin(), name.end());
-  out.insert(out.end(), document.begin(), document.end());
+  for (unsigned i = replica_id_bytes; i-- > 0;)
+    out.push_back(static_cast<std::uint8_t>(id >> (8 * i)));
   return out;
-}
-
-crypto::secret_bytes configuration_octets(const config_state& state) {
-  const auto revision = std::to_string(state.revision());
-  std::vector<bytes> objects;
-  for (auto kind = object_kind::tpm_ca; kind <= last_object_kind;
-       kind = static_cast<object_kind>(static_cast<unsigned>(kind) + 1))
-    for (const auto& [name, object] : state.all(kind))
-      objects.push_back(object_octets(kind, name, object->document));
-  std::vector<tagged_field> fields{{tag_revision, as_bytes(revision)},
-                                   {tag_fingerprint, as_bytes(state.fingerprint())}};
-  for (const auto& octets : objects)
-    fields.push_back({tag_object, octets});
-  return write_fields(answer_version, fields);
-}
-
-/// The configuration under a fresh key, which travels in the JWE: a JWE itself is small.
-result<std::string> answer_body(const node_store& node, const join_request& request,
-                                const crypto::certificate& certificate) {
-  CUSTOS_TRY(const auto state, load_state(*node.store()));
-  const auto key = crypto::random_secret(bundle_key_bytes);
-  const auto nonce = crypto::random_bytes(nonce_bytes);
-  CUSTOS_TRY(const auto sealed,
-             crypto::aes256_gcm_seal(key.reveal_secret(), nonce, as_bytes(bundle_aad),
-                                     configuration_octets(state).reveal_secret()));
-  bytes bundle = nonce;
-  bundle.insert(bundle.end(), sealed.ciphertext.begin(), sealed.ciphertext.end());
-  bundle.insert(bundle.end(), sealed.tag.begin(), sealed.tag.end());
-  const auto keys = serialize(*node.keys());
-  const auto secrets = write_fields(answer_version, {{tag_keys, keys.reveal_secret()},
-                                                     {tag_node_certificate, certificate.der()},
-                                                     {tag_bundle_key, key.reveal_secret()}});
-  CUSTOS_TRY(const auto kid, jose::thumbprint(request.transport_public));
-  CUSTOS_TRY(const auto jwe,
-             jose::encrypt_ecdh_es_a256kw(request.transport_public, kid, secrets.reveal_secret()));
-  return json::canonical(boost::json::object{{"jwe", jwe}, {"bundle", crypto::base64url(bundle)}});
 }
 
 } // namespace
 
-result<join_answered> answer_join(node_store& node, std::string_view request,
+result<join_admission> admit_node(node_store& node, std::string_view request,
                                   crypto::unix_seconds now) {
   CUSTOS_TRY(auto o, json::parse_object(request, join_request_bytes_max));
   const std::lock_guard guard(node.join_mutex());
-  CUSTOS_TRY(const auto token, accepted_token(node, o, now));
+  CUSTOS_TRY(auto token, accepted_token(node, o, now));
   CUSTOS_TRY(const auto wanted, read_request(o));
-  CUSTOS_TRY(const auto member, node.store()->get(member_key(wanted.node.name)));
-  if (member || wanted.node.name == node.identity().name)
+  if (wanted.node.name == node.identity().name)
     return field_error(errc::already_exists, "/node_name",
-                       "expected a name that no node of the cluster has");
-  CUSTOS_TRY(const auto certificate,
+                       "expected a name that is not that of the node which issued the token");
+  join_admission out;
+  out.replaces = wanted.replaces;
+  CUSTOS_TRY(out.certificate,
              issue_node_certificate(*node.keys(), wanted.node, wanted.tls_public, now));
-  CUSTOS_TRY(auto body, answer_body(node, wanted, certificate));
+  CUSTOS_TRY(const auto address, replica::parse_link_address(wanted.node.cluster_address));
+  out.info = member_info_of({wanted.node.name, wanted.tls_public, out.certificate}, address);
+  out.transport_public = wanted.transport_public;
   rocksdb::write_batch batch;
-  batch.erase(token);
-  batch.put(member_key(wanted.node.name), member_record(certificate));
-  // Nothing leaves before it is on disk that the token is used up.
+  batch.erase(token.at);
   CUSTOS_CHECK(node.store()->write(batch));
-  return join_answered{wanted.node.name, std::move(body)};
+  out.token_at = std::move(token.at);
+  out.token_record = std::move(token.record);
+  return out;
+}
+
+result<void> give_back_token(node_store& node, const join_admission& admission) {
+  rocksdb::write_batch batch;
+  batch.put(admission.token_at, admission.token_record);
+  return node.store()->write(batch);
+}
+
+result<std::string> answer_join(const node_store& node, const join_admission& admission,
+                                raft::replica_id id, byte_view members) {
+  const auto keys = serialize(*node.keys());
+  const auto data_keys = serialize(node.seals()->ring());
+  const auto digest = crypto::sha256(members);
+  const auto replica = replica_octets(id);
+  const auto secrets =
+      write_fields(answer_version, {{tag_keys, keys.reveal_secret()},
+                                    {tag_node_certificate, admission.certificate.der()},
+                                    {tag_replica, replica},
+                                    {tag_members_digest, digest},
+                                    {tag_data_keys, data_keys.reveal_secret()}});
+  CUSTOS_TRY(const auto kid, jose::thumbprint(admission.transport_public));
+  CUSTOS_TRY(const auto jwe, jose::encrypt_ecdh_es_a256kw(admission.transport_public, kid,
+                                                          secrets.reveal_secret()));
+  return json::canonical(
+      boost::json::object{{"jwe", jwe}, {"members", crypto::base64url(members)}});
 }
 
 // ---- the new node takes the answer --------------------------------------------------------------
@@ -319,33 +320,6 @@ namespace {
 
 error bad_answer(const std::string& what) {
   return make_error(errc::malformed, "join answer: " + what);
-}
-
-result<void> load_one(config_state_loader& loader, byte_view octets) {
-  if (octets.size() < 2 || octets.size() < 2U + octets[1])
-    return bad_answer("expected a kind, a name and a document");
-  const auto name = std::string(as_text(octets.subspan(2, octets[1])));
-  return loader.add_object(static_cast<object_kind>(octets[0]), name,
-                           as_text(octets.subspan(2U + octets[1])));
-}
-
-result<config_state> read_configuration(const crypto::secret_bytes& octets) {
-  CUSTOS_TRY(const auto fields, read_fields(answer_version, octets.reveal_secret()));
-  config_state_loader loader;
-  for (const auto& field : fields)
-    if (field.tag == tag_object)
-      CUSTOS_CHECK(load_one(loader, field.value));
-  CUSTOS_TRY(const auto digits, one_field(fields, tag_revision));
-  CUSTOS_TRY(const auto fingerprint, one_field(fields, tag_fingerprint));
-  std::uint64_t revision = 0;
-  if (digits.empty() || digits.size() > 18)
-    return bad_answer("expected a revision");
-  for (const auto c : digits) {
-    if (c < '0' || c > '9')
-      return bad_answer("expected a revision");
-    revision = revision * 10 + static_cast<std::uint64_t>(c - '0');
-  }
-  return loader.finish(revision, as_text(fingerprint));
 }
 
 /// The certificate is for our key, our name, and of the CA that the token names.
@@ -368,20 +342,31 @@ result<node_identity> read_identity(const join_attempt& attempt, const cluster_k
   return out;
 }
 
-result<crypto::secret_bytes> open_bundle(json::object& o, byte_view key) {
-  CUSTOS_TRY(const auto bundle, o.base64url("bundle", join_answer_bytes_max));
-  const byte_view all(bundle);
-  if (all.size() < nonce_bytes + tag_bytes || key.size() != bundle_key_bytes)
-    return bad_answer("expected a bundle and its key");
-  return crypto::aes256_gcm_open(key, all.first(nonce_bytes), as_bytes(bundle_aad),
-                                 all.subspan(nonce_bytes, all.size() - nonce_bytes - tag_bytes),
-                                 all.last(tag_bytes));
+result<raft::replica_id> read_replica(byte_view octets) {
+  raft::replica_id out = 0;
+  for (const auto octet : octets)
+    out = (out << 8U) | octet;
+  if (octets.size() != replica_id_bytes || out == 0)
+    return bad_answer("expected a replica's number");
+  return out;
+}
+
+/// Whom to listen to; as whoever sealed the answer meant it.
+result<raft::membership> read_members(json::object& o, byte_view digest, raft::replica_id self) {
+  CUSTOS_TRY(const auto octets, o.base64url("members", join_answer_bytes_max));
+  if (!crypto::equal(crypto::sha256(octets), digest))
+    return make_error(errc::crypto_failure, "join answer: the members were changed on the way");
+  CUSTOS_TRY(auto members, replica::decode_members(octets));
+  if (raft::find_member(members, self) == nullptr)
+    return bad_answer("expected a membership that this node is in");
+  return members;
 }
 
 } // namespace
 
 result<void> accept_join_answer(const std::filesystem::path& data_dir, const join_attempt& attempt,
-                                std::string_view answer, crypto::unix_seconds now) {
+                                std::string_view answer, crypto::unix_seconds now,
+                                const node_key_request& how) {
   CUSTOS_TRY(auto o, json::parse_object(answer, join_answer_bytes_max));
   CUSTOS_TRY(const auto jwe, o.string("jwe", jose::token_bytes_max));
   CUSTOS_TRY(const auto secrets, jose::decrypt_ecdh_es_a256kw(attempt.transport_key, jwe));
@@ -390,10 +375,18 @@ result<void> accept_join_answer(const std::filesystem::path& data_dir, const joi
   CUSTOS_TRY(const auto keys, parse_cluster_keys(key_octets));
   CUSTOS_TRY(const auto der, one_field(fields, tag_node_certificate));
   CUSTOS_TRY(const auto identity, read_identity(attempt, keys, der, now));
-  CUSTOS_TRY(const auto bundle_key, one_field(fields, tag_bundle_key));
-  CUSTOS_TRY(const auto octets, open_bundle(o, bundle_key));
-  CUSTOS_TRY(const auto state, read_configuration(octets));
-  return create_node_store(data_dir, {keys, identity, state});
+  CUSTOS_TRY(const auto replica_field, one_field(fields, tag_replica));
+  CUSTOS_TRY(const auto id, read_replica(replica_field));
+  CUSTOS_TRY(const auto digest, one_field(fields, tag_members_digest));
+  CUSTOS_TRY(auto members, read_members(o, digest, id));
+  CUSTOS_CHECK(o.finish());
+  CUSTOS_TRY(const auto ring_field, one_field(fields, tag_data_keys));
+  CUSTOS_TRY(const auto data_keys, parse_data_key_ring(ring_field));
+  new_node made{keys, data_keys, identity};
+  made.replica = id;
+  made.introduction = std::move(members);
+  made.replaces = attempt.replaces;
+  return create_node_store(data_dir, made, how);
 }
 
 } // namespace custos::cluster

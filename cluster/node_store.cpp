@@ -1,11 +1,14 @@
 #include "cluster/node_store.hpp"
 
 #include "cluster/config_storage.hpp"
+#include "cluster/replica/raft_store.hpp"
+#include "cluster/secret_file.hpp"
 
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -16,7 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view node_folder = "node";
-constexpr std::string_view key_file = "node.key";
 constexpr std::string_view db_folder = "db";
 constexpr std::string_view unfinished_prefix = ".node-";
 constexpr std::string_view lock_file = ".node.lock";
@@ -28,18 +30,6 @@ error disk_error(const std::string& doing, const std::error_code& why) {
 
 std::error_code last_error() {
   return {errno, std::generic_category()};
-}
-
-/// What a folder lists survives a power loss only when the folder itself was synced.
-result<void> sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool synced = fd >= 0 && ::fsync(fd) == 0;
-  const auto why = last_error();
-  if (fd >= 0)
-    ::close(fd);
-  if (!synced)
-    return disk_error("syncing " + folder.string(), why);
-  return {};
 }
 
 /// Only one process makes a node in a data directory. The lock goes with the process.
@@ -91,6 +81,12 @@ public:
     path_.clear();
     return {};
   }
+  /// Another folder comes into this one, to be removed with it.
+  result<void> take(const fs::path& other) {
+    if (::rename(other.c_str(), (path_ / "replaced").c_str()) != 0)
+      return disk_error("renaming " + other.string(), last_error());
+    return {};
+  }
   [[nodiscard]] const fs::path& path() const { return path_; }
 
 private:
@@ -111,7 +107,16 @@ result<void> remove_unfinished(const fs::path& data_dir) {
   return {};
 }
 
-result<void> prepare(const fs::path& data_dir, directory_lock& lock) {
+/// A node that is to be replaced must not run. Whatever else is wrong with it is why it goes.
+result<void> check_stopped(const fs::path& data_dir) {
+  const auto opened = rocksdb::open_store(data_dir / node_folder / db_folder);
+  if (!opened && opened.failure().code == errc::unavailable)
+    return make_error(errc::unavailable,
+                      "a node runs in " + data_dir.string() + ": stop it before it is replaced");
+  return {};
+}
+
+result<void> prepare(const fs::path& data_dir, bool replaces, directory_lock& lock) {
   std::error_code failed;
   const bool made = fs::create_directories(data_dir, failed);
   if (failed)
@@ -121,20 +126,58 @@ result<void> prepare(const fs::path& data_dir, directory_lock& lock) {
   if (failed)
     return disk_error("closing " + data_dir.string() + " to others", failed);
   CUSTOS_CHECK(lock.take(data_dir));
-  if (is_initialized(data_dir))
+  if (is_initialized(data_dir) && !replaces)
     return make_error(errc::already_exists, data_dir.string() + " holds a node already");
+  if (is_initialized(data_dir))
+    CUSTOS_CHECK(check_stopped(data_dir));
   return remove_unfinished(data_dir);
 }
 
-result<void> fill(const fs::path& folder, const new_node& node) {
-  CUSTOS_TRY(const auto node_key, create_node_key_file(folder / key_file));
+result<void> fill(const fs::path& folder, const new_node& node, const node_key_request& how) {
+  CUSTOS_TRY(const auto under, make_node_key(folder, how));
   rocksdb::write_batch batch;
   batch.put(std::string(format_at), store_format);
-  batch.put(member_key(node.identity.name), member_record(node.identity.certificate));
-  CUSTOS_CHECK(add_keys(batch, node.keys, node.identity, node_key));
-  add_everything(batch, node.configuration);
+  CUSTOS_CHECK(add_keys(batch, node.keys, node.data_keys, node.identity, under));
+  if (node.configuration != nullptr) {
+    auto first = *node.configuration;
+    first.set_applied(raft::bootstrap_base({}).index);
+    add_everything(batch, first);
+    replica::add_first_replica(batch,
+                               write_member_info(member_info_of(node.identity, node.address)));
+  } else {
+    replica::add_joining_replica(batch, node.replica, node.introduction);
+  }
   CUSTOS_TRY(const auto store, rocksdb::open_store(folder / db_folder, {true}));
   return store->write(batch);
+}
+
+result<std::shared_ptr<rocksdb::kv_store>> open_database(const fs::path& folder) {
+  auto store = rocksdb::open_store(folder / db_folder);
+  if (!store && store.failure().code == errc::not_found)
+    return make_error(errc::corrupted, folder.string() + ": the store is missing");
+  if (!store)
+    return store;
+  CUSTOS_TRY(const auto format, (*store)->get(format_at));
+  if (!format)
+    return make_error(errc::corrupted, folder.string() + ": the store names no format");
+  if (as_text(*format) != store_format)
+    return make_error(errc::unsupported, folder.string() + " has format " +
+                                             std::string(as_text(*format)) +
+                                             "; this version reads " + std::string(store_format));
+  return store;
+}
+
+/// The node key that the store names.
+result<node_key> open_node_key(const fs::path& folder, const rocksdb::kv_store& store,
+                               const node_key_access& access) {
+  CUSTOS_TRY(const auto committed, stored_node_key_id(store));
+  CUSTOS_CHECK(settle_node_key(folder, committed));
+  CUSTOS_TRY(auto key, read_node_key(folder, access));
+  if (!key.id.empty() && key.id != committed)
+    return field_error(errc::crypto_failure, "node_key",
+                       folder.string() + ": node-key.json is not that of the store: it belongs to "
+                                         "another node, or to an earlier node key");
+  return key;
 }
 
 } // namespace
@@ -144,53 +187,104 @@ bool is_initialized(const fs::path& data_dir) {
   return fs::exists(data_dir / node_folder, ignored);
 }
 
-std::string member_key(std::string_view node_name) {
-  return std::string("member/").append(node_name);
+replica::member_info member_info_of(const node_identity& identity,
+                                    const replica::link_address& address) {
+  replica::member_info out;
+  out.name = identity.name;
+  out.host = address.host;
+  out.port = address.port;
+  out.certificates = {identity.certificate.fingerprint()};
+  out.public_key = identity.tls_key.spki_der();
+  return out;
 }
 
-std::string member_record(const crypto::certificate& certificate) {
-  return R"({"serial":")" + certificate.serial_hex() + "\"}";
-}
-
-result<void> create_node_store(const fs::path& data_dir, const new_node& node) {
+result<void> create_node_store(const fs::path& data_dir, const new_node& node,
+                               const node_key_request& how) {
   directory_lock lock;
-  CUSTOS_CHECK(prepare(data_dir, lock));
+  CUSTOS_CHECK(prepare(data_dir, node.replaces, lock));
   unfinished_folder folder;
   CUSTOS_CHECK(folder.make(data_dir));
-  CUSTOS_CHECK(fill(folder.path(), node));
+  CUSTOS_CHECK(fill(folder.path(), node, how));
   CUSTOS_CHECK(sync_folder(folder.path() / db_folder));
   CUSTOS_CHECK(sync_folder(folder.path()));
+  unfinished_folder replaced;
+  if (is_initialized(data_dir)) {
+    CUSTOS_CHECK(replaced.make(data_dir));
+    CUSTOS_CHECK(replaced.take(data_dir / node_folder));
+  }
   CUSTOS_CHECK(folder.finish(data_dir / node_folder));
   return sync_folder(data_dir);
 }
 
-result<std::shared_ptr<node_store>> node_store::open(const fs::path& data_dir) {
+result<std::shared_ptr<node_store>> node_store::open(const fs::path& data_dir,
+                                                     const node_key_access& access) {
   if (!is_initialized(data_dir))
     return make_error(errc::not_found, data_dir.string() +
                                            " holds no node: make the first node of a cluster with "
                                            "\"custos cluster init\" or join one with \"custos "
                                            "cluster join\"");
   const auto folder = data_dir / node_folder;
-  CUSTOS_TRY(const auto node_key, read_node_key_file(folder / key_file));
-  auto store = rocksdb::open_store(folder / db_folder);
-  if (!store && store.failure().code == errc::not_found)
-    return make_error(errc::corrupted, folder.string() + ": the store is missing");
-  if (!store)
-    return std::move(store).failure();
-  CUSTOS_TRY(const auto format, (*store)->get(format_at));
-  if (!format)
-    return make_error(errc::corrupted, folder.string() + ": the store names no format");
-  if (as_text(*format) != store_format)
-    return make_error(errc::unsupported, folder.string() + " has format " +
-                                             std::string(as_text(*format)) +
-                                             "; this version reads " + std::string(store_format));
-  CUSTOS_TRY(auto loaded, load_keys(**store, node_key));
+  CUSTOS_TRY(auto store, open_database(folder));
+  CUSTOS_TRY(auto key, open_node_key(folder, *store, access));
+  CUSTOS_TRY(auto loaded, load_keys(*store, key));
   const std::shared_ptr<node_store> out(new node_store);
   out->keys_ = std::make_shared<const cluster_keys>(std::move(loaded.keys));
   out->identity_ = std::move(loaded.identity);
-  out->seals_ = std::make_shared<const sealer>(out->keys_->data_key);
-  out->store_ = *std::move(store);
+  out->node_key_ = std::move(key);
+  out->seals_ = std::make_shared<sealer>(std::move(loaded.data_keys));
+  out->store_ = std::move(store);
   return out;
+}
+
+result<void> node_store::replace_identity(const node_identity& next) {
+  rocksdb::write_batch batch;
+  CUSTOS_CHECK(add_identity(batch, next, node_key_));
+  CUSTOS_CHECK(store_->write(batch));
+  const std::lock_guard guard(identity_mutex_);
+  identity_ = next;
+  return {};
+}
+
+namespace {
+
+/// Files that another user makes are files that the node cannot read.
+result<void> check_owner(const fs::path& folder) {
+  struct stat found {};
+  if (::stat(folder.c_str(), &found) != 0)
+    return disk_error("looking at " + folder.string(), last_error());
+  if (found.st_uid != ::geteuid())
+    return field_error(errc::forbidden, "node_key",
+                       folder.string() + " belongs to another user: run this as that user, as with "
+                                         "runuser -u custos-node");
+  return {};
+}
+
+result<void> pass(const node_key_gate& gate, node_key_step step) {
+  return gate ? gate(step) : result<void>();
+}
+
+} // namespace
+
+result<void> rotate_node_key(const fs::path& data_dir, const node_key_access& present,
+                             const node_key_request& next, const node_key_gate& gate) {
+  const auto folder = data_dir / node_folder;
+  if (is_initialized(data_dir))
+    CUSTOS_CHECK(check_owner(folder));
+  CUSTOS_TRY(const auto node, node_store::open(data_dir, present));
+  CUSTOS_CHECK(pass(gate, node_key_step::make_key));
+  const auto beside = next_node_key_folder(folder);
+  std::error_code failed;
+  fs::create_directory(beside, failed);
+  if (failed)
+    return disk_error("making " + beside.string(), failed);
+  CUSTOS_TRY(const auto key, make_node_key(beside, next));
+  CUSTOS_CHECK(sync_folder(folder));
+  CUSTOS_CHECK(pass(gate, node_key_step::rewrap));
+  rocksdb::write_batch batch;
+  CUSTOS_CHECK(add_rewrapped(batch, node->seals()->ring(), node->identity(), key));
+  CUSTOS_CHECK(node->store()->write(batch));
+  CUSTOS_CHECK(pass(gate, node_key_step::install));
+  return settle_node_key(folder, key.id);
 }
 
 } // namespace custos::cluster

@@ -1,38 +1,57 @@
 #pragma once
-// Secrets at rest. The cluster data key (AES-256-GCM) encrypts every secret value; each node keeps
-// the data key wrapped (AES-KWP, RFC 5649) under its own node key.
+// Secrets at rest: what is stored or sent is sealed under a data key of the cluster (AES-256-GCM).
 //
-// A sealed value is version(1) || nonce(12) || ciphertext || tag(16); the additional data is
-// "custos-sealed-v1:" and the use, so that a value sealed for one use does not open as another.
+// A sealed value is version(2) || key id(4) || nonce(12) || ciphertext || tag(16); the additional
+// data is "custos-sealed-v2:" and the use, so that a value sealed for one use does not open as
+// another. How data keys are kept: cluster_keys.hpp; how they are rotated: data_key_rotation.hpp.
 
 #include "adapters/crypto/secret_bytes.hpp"
+#include "cluster/data_key_ring.hpp"
 #include "messages/config.hpp"
 #include "messages/error.hpp"
 
-#include <filesystem>
+#include <atomic>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace custos::cluster {
 
-inline constexpr std::uint8_t sealed_version = 1;
-inline constexpr std::size_t data_key_bytes = 32;
-inline constexpr std::size_t node_key_bytes = 32;
+inline constexpr std::uint8_t sealed_version = 2;
+inline constexpr std::size_t sealed_nonce_bytes = 12;
+inline constexpr std::size_t sealed_tag_bytes = 16;
+inline constexpr std::size_t sealed_overhead_bytes =
+    1 + data_key_id_bytes + sealed_nonce_bytes + sealed_tag_bytes;
 
-/// Seals and opens under one data key. Thread-safe: immutable.
+/// Seals under the current data key and opens under any of the ring. Thread-safe; readers take no
+/// lock. A ring that was in use is kept until the sealer goes: rings change a few times a year.
 class sealer {
 public:
-  /// `data_key` has data_key_bytes (a programmer error otherwise).
-  explicit sealer(crypto::secret_ptr data_key);
+  /// `ring` has its current key (a programmer error otherwise).
+  explicit sealer(data_key_ring ring);
 
   [[nodiscard]] result<sealed_secret> seal(byte_view secret, std::string_view use) const;
-  /// errc::crypto_failure: another key, another use, or changed. errc::unsupported: another
-  /// version. errc::malformed: too short.
+  /// errc::crypto_failure: a key that is not in the ring, another use, or changed.
+  /// errc::unsupported: another version. errc::malformed: too short.
   [[nodiscard]] result<crypto::secret_bytes> open(const sealed_secret& sealed,
                                                   std::string_view use) const;
 
+  /// Valid as long as the sealer is.
+  [[nodiscard]] const data_key_ring& ring() const {
+    return *present_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] data_key_id current() const { return ring().current; }
+  [[nodiscard]] bool holds(const data_key_id& id) const { return ring().find(id) != nullptr; }
+
+  /// From now on this ring; as for the constructor.
+  void replace(data_key_ring ring);
+
 private:
-  crypto::secret_ptr data_key_;
+  std::mutex mutex_; ///< of writers
+  std::vector<std::unique_ptr<const data_key_ring>> rings_;
+  std::atomic<const data_key_ring*> present_{nullptr};
 };
 
 /// The uses of a provider's sealed fields: "key-provider/NAME/client-private-key" and
@@ -41,18 +60,5 @@ std::string client_private_key_use(std::string_view provider);
 std::string password_use(std::string_view provider);
 /// The use of a token key's private key: "token-key/KID".
 std::string token_key_use(std::string_view kid);
-
-/// Makes a node key file: 32 random bytes, mode 0600, never over an existing file, synced.
-/// errc::already_exists, errc::storage_failure.
-result<crypto::secret_bytes> create_node_key_file(const std::filesystem::path& file);
-/// Reads it. errc::not_found; errc::forbidden if anybody but the owner may read or write it, or it
-/// is no regular file; errc::corrupted if it has another length.
-result<crypto::secret_bytes> read_node_key_file(const std::filesystem::path& file);
-
-result<bytes> wrap_data_key(const crypto::secret_bytes& node_key,
-                            const crypto::secret_bytes& data_key);
-/// errc::crypto_failure: wrapped under another node key, or damaged.
-result<crypto::secret_bytes> unwrap_data_key(const crypto::secret_bytes& node_key,
-                                             byte_view wrapped);
 
 } // namespace custos::cluster

@@ -6,6 +6,7 @@
 #include "messages/object_index.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +63,15 @@ struct token_key {
   std::int64_t signs_from = 0;
   std::int64_t signs_until = 0;
   std::int64_t expires = 0;
+};
+
+/// A data key of the cluster: what is secret in the configuration is sealed under one. The key that
+/// was made with the cluster has no such object.
+struct data_key {
+  std::string name;         ///< id of the key, 8 hex digits
+  std::int64_t created = 0; ///< unix seconds; of two the newer seals
+  /// By name of the node: the key as JWE to the node's TLS key.
+  std::map<std::string, std::string> wrapped;
 };
 
 /// What the dates of certificates of TPMs count for: EK certificates outlive their makers' CAs.
@@ -171,9 +181,9 @@ struct key_server {
   std::uint16_t port = 5696;
 };
 
-/// A secret encrypted under the cluster data key; safe to store and to send. `aad` is fixed by use.
+/// A secret encrypted under a data key of the cluster; safe to store and to send.
 struct sealed_secret {
-  bytes sealed; ///< version(1) || nonce(12) || ciphertext || tag(16)
+  bytes sealed; ///< as cluster/sealing.hpp has it
 };
 
 /// Who may use a provider. Empty lists mean: nobody is excluded by that list.
@@ -206,8 +216,8 @@ struct principal {
   role may = role::auditor;
 };
 
-/// Who a host is: bound when it is attested first, never changed silently. Local to a node until
-/// the ConfigStores replicate; not part of the fingerprint.
+/// Who a host is: bound when it is attested first, never changed silently. Replicated like all
+/// objects, but not part of the fingerprint: hosts come by themselves.
 struct host_binding {
   std::string host;
   bytes ek_spki_sha256;
@@ -215,23 +225,25 @@ struct host_binding {
   bytes ak_name = {}; ///< empty in bindings made by hand: any AK of that EK
 };
 
-/// Host bindings are many and change one by one: a change copies one shard only.
+/// Host bindings and endorsement keys are many and change one by one: a change copies one shard
+/// only.
 inline constexpr std::size_t host_shards = 1024;
 
 /// One revision of the configuration, complete and immutable. Cheap to copy: objects are shared.
 struct config_snapshot {
   std::uint64_t revision = 0;
-  /// SHA-256 over the canonical JSON of all shared objects: equal fingerprints, equal
-  /// configuration.
+  /// SHA-256 over all objects but hosts (cluster/config_state.hpp), in hex: equal fingerprints,
+  /// equal configuration.
   std::string fingerprint;
   attestation_settings settings;
   object_index<tpm_ca> tpm_cas;
-  object_index<endorsement_key> endorsement_keys;
+  object_index<endorsement_key, host_shards> endorsement_keys;
   object_index<base_image> base_images;
   object_index<key_provider> key_providers;
   object_index<principal> principals;
   object_index<token_key> token_keys;
   object_index<denial> denials;
+  object_index<data_key> data_keys;
   object_index<host_binding, host_shards> hosts;
 };
 

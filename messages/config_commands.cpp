@@ -10,7 +10,7 @@ namespace custos {
 
 namespace {
 
-constexpr std::array<std::pair<object_kind, std::string_view>, 9> kind_names{{
+constexpr std::array<std::pair<object_kind, std::string_view>, 10> kind_names{{
     {object_kind::tpm_ca, "tpm-cas"},
     {object_kind::endorsement_key, "endorsement-keys"},
     {object_kind::base_image, "base-images"},
@@ -20,6 +20,7 @@ constexpr std::array<std::pair<object_kind, std::string_view>, 9> kind_names{{
     {object_kind::host, "hosts"},
     {object_kind::token_key, "token-keys"},
     {object_kind::denial, "denials"},
+    {object_kind::data_key, "data-keys"},
 }};
 
 } // namespace

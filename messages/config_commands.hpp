@@ -18,14 +18,15 @@ enum class object_kind : std::uint8_t {
   settings, ///< one object, named "settings"
   key_provider,
   principal,
-  host, ///< host bindings: local to the node, not in the fingerprint
+  host, ///< host bindings: not in the fingerprint
   token_key,
   denial,
+  data_key, ///< made and removed by the cluster itself, by no principal
 };
-inline constexpr object_kind last_object_kind = object_kind::denial;
+inline constexpr object_kind last_object_kind = object_kind::data_key;
 
 /// As in API paths: "tpm-cas", "endorsement-keys", "base-images", "settings", "key-providers",
-/// "principals", "hosts", "token-keys", "denials".
+/// "principals", "hosts", "token-keys", "denials", "data-keys".
 std::string_view to_string(object_kind kind);
 std::optional<object_kind> object_kind_of(std::string_view text);
 

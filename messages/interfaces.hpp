@@ -6,16 +6,26 @@
 
 namespace custos {
 
-/// The node's ConfigStore. Detached: writes are synced to disk before they are answered.
+/// The node's replica of the ConfigStore. Detached: it keeps time for the others.
 using config_store_api = caf::typed_actor<
-    /// Validates and applies one command; publishes the new snapshot before answering.
+    /// Answers when the command was applied on this node, and its snapshot is published; or with
+    /// its refusal. errc::unavailable without a majority of the voters.
     caf::replies_to<config_command>::with<config_applied>,
     /// Revision, fingerprint, identity.
     caf::replies_to<get_config_status>::with<config_status>,
     /// One object's document; errc::not_found.
     caf::replies_to<get_config_object>::with<config_document>,
     /// All documents of a kind.
-    caf::replies_to<list_config_objects>::with<config_documents>>;
+    caf::replies_to<list_config_objects>::with<config_documents>,
+    caf::replies_to<get_config_state>::with<held_config_state>,
+    caf::replies_to<await_configuration>::with<config_status>,
+    caf::replies_to<change_membership>::with<membership_changed>,
+    caf::replies_to<transfer_leadership>::with<config_status>,
+    caf::replies_to<get_cluster_status>::with<cluster_status>,
+    /// Hands leadership over if it leads, and answers when that is done or was given up.
+    caf::replies_to<drain>::with<drained>,
+    /// From threads of the link and of the disk, and from itself.
+    caf::reacts_to<link_frame>, caf::reacts_to<posted_work>, caf::reacts_to<tick>>;
 
 /// Attestation verifier, one per core; each handles one message at a time.
 using verifier_api = caf::typed_actor<

@@ -5,6 +5,7 @@
 // and move to a block of their own.
 
 #include "messages/attestation.hpp"
+#include "messages/cluster.hpp"
 #include "messages/config.hpp"
 #include "messages/config_commands.hpp"
 #include "messages/error.hpp"
@@ -88,7 +89,17 @@
   X(custos::simulate_changes)                                                                      \
   X(custos::json_document)                                                                         \
   X(custos::host_record_changed)                                                                   \
-  X(custos::forget_host)
+  X(custos::forget_host)                                                                           \
+  X(custos::link_frame)                                                                            \
+  X(custos::posted_work)                                                                           \
+  X(custos::get_config_state)                                                                      \
+  X(custos::held_config_state)                                                                     \
+  X(custos::await_configuration)                                                                   \
+  X(custos::change_membership)                                                                     \
+  X(custos::membership_changed)                                                                    \
+  X(custos::transfer_leadership)                                                                   \
+  X(custos::get_cluster_status)                                                                    \
+  X(custos::cluster_status)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

@@ -36,9 +36,18 @@ public:
     post(std::make_shared<std::function<void(caf::event_based_actor*)>>(std::move(run)));
   }
 
+  /// Runs `work` on one of the bridge's actors; it must not block for long.
+  void run(std::function<void()> work) {
+    post(std::make_shared<std::function<void(caf::event_based_actor*)>>(
+        [work = std::move(work)](caf::event_based_actor*) { work(); }));
+  }
+
   /// No further calls; the bridge actors end. Callbacks of calls still in hand are destroyed
   /// without having run.
   void stop();
+  /// Blocks until they have ended, after stop(): then no callback runs any more, and what callbacks
+  /// look at may be taken apart.
+  void wait();
 
 private:
   void post(std::shared_ptr<std::function<void(caf::event_based_actor*)>> run);

@@ -3,6 +3,7 @@
 #include "actors/audit/audit_actor.hpp"
 #include "actors/coordinator/coordinator_api.hpp"
 #include "actors/coordinator/proxy_actor.hpp"
+#include "cluster/backup/content.hpp"
 #include "runtime/bridge.hpp"
 #include "runtime/files.hpp"
 #include "runtime/log.hpp"
@@ -35,6 +36,7 @@ struct coordinator_process::impl {
   result<void> open_state();
   result<void> listen();
   coordinator::coordinator_ports ports();
+  [[nodiscard]] result<std::string> back_up(const crypto::key& recipient) const;
   result<coordinator::member_client> client_of(const coordinator::member& m);
   host_proxy_api proxy_of(const coordinator::member& m);
   void forget_removed();
@@ -182,6 +184,20 @@ host_proxy_api coordinator_process::impl::proxy_of(const coordinator::member& m)
   return handle;
 }
 
+/// The inventory is small: this takes milliseconds. An identity that was given belongs to whoever
+/// gave it, and so do the certificates that calls are made with.
+result<std::string> coordinator_process::impl::back_up(const crypto::key& recipient) const {
+  backup::coordinator_content content;
+  CUSTOS_TRY(content.entries, known->entries());
+  if (options.tls_certificate.empty()) {
+    content.certificate_pem = own.certificate_chain_pem;
+    content.private_key = own.private_key.pkcs8_der();
+  }
+  CUSTOS_TRY(const auto chain, crypto::certificates_from_pem(as_bytes(own.certificate_chain_pem)));
+  return backup::back_up_coordinator({options.name, chain.front(), own.private_key}, content,
+                                     {recipient}, now());
+}
+
 coordinator::coordinator_ports coordinator_process::impl::ports() {
   coordinator::coordinator_ports p;
   p.known = known;
@@ -193,6 +209,10 @@ coordinator::coordinator_ports coordinator_process::impl::ports() {
     for (auto& c : calls)
       f.targets.push_back({c.to.id, proxy_of(c.to), std::move(c.call)});
     coordinator::spawn_fan_out(system, std::move(f), std::move(settled));
+  };
+  p.make_backup = [this](const crypto::key& recipient,
+                         const std::function<void(result<std::string>)>& done) {
+    done(back_up(recipient));
   };
   p.audit = [this](audit_record record) { caf::anon_send(audit, std::move(record)); };
   p.principals = [callers = config_ptr(callers)] { return callers; };

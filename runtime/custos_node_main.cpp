@@ -20,6 +20,15 @@ int main(int argc, char** argv) {
   app.option("--data-dir", options.data_dir,
              "Data directory, made by `custos cluster init` or `custos cluster join`");
   app.option("--listen", options.listen, "Address:port of the HTTPS gateway");
+  app.option("--cluster-listen", options.cluster_listen,
+             "Address:port of the link to the other nodes");
+  app.option("--cluster-address", options.cluster_address,
+             "Host:port at which the other nodes reach that link; default: as it was when the node "
+             "was made");
+  app.option("--node-key-passphrase-file", options.node_key_passphrase_file,
+             "File or pipe with the passphrase of the node key, if it has one");
+  app.option("--tcti", options.tcti,
+             "The TPM that seals the node key, as tss2-tctildr takes it; asked only then");
   app.option("--attestations-in-flight", options.attestations_in_flight,
              "Attestation requests in hand; beyond it 503")
       ->check(CLI::Range(1, 1000000));
@@ -45,7 +54,8 @@ int main(int argc, char** argv) {
   wait_for_stop_signal();
   start_shutdown_watchdog(std::chrono::seconds(options.common.drain_s));
   (*node)->stop();
+  const bool gave_up = (*node)->gave_up();
   node->reset();
   log_info("process.stopped");
-  return exit_ok;
+  return gave_up ? exit_unavailable : exit_ok;
 }

@@ -1,6 +1,9 @@
 #include "runtime/files.hpp"
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <sys/stat.h>
@@ -36,6 +39,63 @@ result<void> write_file(const std::string& path, byte_view content, unsigned mod
   if (!written || ::rename(fresh.c_str(), path.c_str()) != 0)
     return field_error(errc::storage_failure, path, "the file cannot be written");
   return {};
+}
+
+namespace {
+
+bool write_all(int fd, byte_view rest) {
+  while (!rest.empty()) {
+    const auto n = ::write(fd, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return false;
+    rest = rest.subspan(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+/// Not every file system can rename without replacing; those that cannot have hard links.
+bool rename_to_new(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0)
+    return true;
+  if (errno != EINVAL && errno != ENOSYS)
+    return false;
+  return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
+}
+
+} // namespace
+
+result<void> sync_folder(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  if (fd >= 0)
+    ::close(fd);
+  if (!synced)
+    return field_error(errc::storage_failure, folder, "the folder cannot be synced");
+  return {};
+}
+
+result<void> write_new_file(const std::string& path, std::span<const byte_view> parts,
+                            unsigned mode) {
+  std::string fresh = path + ".XXXXXX";
+  const int fd = ::mkostemp(fresh.data(), O_CLOEXEC); // mode 0600
+  bool good = fd >= 0;
+  for (const auto& part : parts)
+    good = good && write_all(fd, part);
+  good = good && ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
+  if (fd >= 0)
+    good = ::close(fd) == 0 && good;
+  const bool placed = good && rename_to_new(fresh, path);
+  const bool taken = good && !placed && errno == EEXIST;
+  if (!placed && fd >= 0)
+    ::unlink(fresh.c_str());
+  if (taken)
+    return field_error(errc::already_exists, path, "the file exists and is not overwritten");
+  if (!placed)
+    return field_error(errc::storage_failure, path, "the file cannot be written");
+  const auto slash = path.rfind('/');
+  return sync_folder(slash == std::string::npos ? "." : path.substr(0, slash + 1));
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include "messages/error.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,11 @@ inline constexpr std::size_t pem_file_bytes_max = 65536;
 result<std::string> read_text_file(const std::string& path, std::size_t bytes_max);
 /// Written whole, synced, with this mode; replaces what was there. errc::storage_failure.
 result<void> write_file(const std::string& path, byte_view content, unsigned mode);
+/// The same, of several parts one behind the other, and never over anything: errc::already_exists.
+result<void> write_new_file(const std::string& path, std::span<const byte_view> parts,
+                            unsigned mode);
+/// What a folder lists survives a power loss only when the folder itself was synced.
+result<void> sync_folder(const std::string& folder);
 
 /// Whose certificate, and for which names and addresses.
 struct identity_request {

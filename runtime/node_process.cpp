@@ -10,17 +10,22 @@
 #include "actors/kmip/group_actor.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/tls/stream.hpp"
+#include "cluster/backup/content.hpp"
 #include "cluster/bootstrap.hpp"
 #include "cluster/config_codec.hpp"
 #include "cluster/config_preview.hpp"
-#include "cluster/config_store_actor.hpp"
 #include "cluster/node_store.hpp"
 #include "runtime/bridge.hpp"
 #include "runtime/log.hpp"
+#include "runtime/node_cluster.hpp"
+#include "runtime/node_key_environment.hpp"
 #include "runtime/ops_server.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <unistd.h>
 
 namespace custos::runtime {
 
@@ -49,7 +54,10 @@ struct node_process::impl {
   void add_metrics();
   void add_attestation_metrics(std::vector<metric_sample>& out) const;
   gateway::node_ports ports();
+  void present(const cluster::node_identity& identity);
+  [[nodiscard]] http::tls_identity tls_of(const cluster::node_identity& identity) const;
   void make_token_key(token_key_wish wish, gateway::callback<config_document> done);
+  void make_backup(const crypto::key& recipient, gateway::callback<std::string> done);
   result<kmip_api> spawn_group(const key_provider& provider);
   keyprovider::key_provider_dependencies key_dependencies();
 
@@ -79,13 +87,15 @@ struct node_process::impl {
   admission attestations;
   admission key_requests;
   admission admin_requests;
+  admission backups{1}; ///< each holds the configuration in memory twice
   std::shared_ptr<cluster::node_store> store;
   std::shared_ptr<config_cell> config = std::make_shared<config_cell>();
   std::shared_ptr<attestation::verdict_counters> verdicts =
       std::make_shared<attestation::verdict_counters>();
   std::shared_ptr<audit::audit_gauges> audit_gauges = std::make_shared<audit::audit_gauges>();
   std::shared_ptr<attestation::token_keyring_source> token_keys;
-  config_store_api config_store;
+  std::unique_ptr<node_cluster> cluster;
+  std::atomic<bool> gave_up = false;
   attestation::verifier_shared verifying;
   std::shared_ptr<attestation::record_inbox> record_inbox =
       std::make_shared<attestation::record_inbox>();
@@ -102,7 +112,11 @@ struct node_process::impl {
 };
 
 result<void> node_process::impl::open_state() {
-  CUSTOS_TRY(store, cluster::node_store::open(options.data_dir));
+  CUSTOS_TRY(store, cluster::node_store::open(
+                        options.data_dir,
+                        node_key_access_of(options.tcti, options.node_key_passphrase_file)));
+  if (store->key_choice().source == cluster::node_key_source::file)
+    log_warning("node.key_in_file", {{"detail", std::string(key_file_warning)}});
   CUSTOS_TRY(auto log,
              audit::audit_log::open(std::filesystem::path(options.data_dir) / "audit", now()));
   audit::audit_dependencies given;
@@ -112,9 +126,21 @@ result<void> node_process::impl::open_state() {
     log_error("audit.write_failed", {{"detail", std::string(message)}});
   };
   audit = audit::spawn_audit(system, std::move(log), std::move(given));
-  CUSTOS_TRY(config_store,
-             cluster::spawn_config_store(system, {store->store(), config, store->keys()->cluster_id,
-                                                  store->identity().name}));
+  node_cluster::dependencies d;
+  d.system = &system;
+  d.pool = &pool;
+  d.store = store;
+  d.config = config;
+  d.now = now;
+  d.identity_changed = [this](const cluster::node_identity& to) { present(to); };
+  d.give_up = [this](const error&) {
+    gave_up = true;
+    // As if the service manager had asked: everything in hand ends first.
+    if (::kill(::getpid(), SIGTERM) != 0)
+      std::_Exit(exit_internal);
+  };
+  CUSTOS_TRY(this->cluster,
+             node_cluster::open({options.cluster_listen, options.cluster_address}, std::move(d)));
   return open_host_records();
 }
 
@@ -216,7 +242,7 @@ void node_process::impl::start_services() {
   verifier_keys->issuer = k.issuer;
   attestation::verifier_dependencies given{verifier_keys, config, now, verdicts};
   given.shared = verifying;
-  given.config_store = config_store;
+  given.config_store = this->cluster->config_store();
   given.ticks_us = [] {
     const auto since = std::chrono::steady_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>(
@@ -251,6 +277,29 @@ void node_process::impl::make_token_key(token_key_wish wish,
     done(config_document{made->name, cluster::write_object(*made), 0});
   };
   system.spawn<caf::detached>(std::move(work), std::move(wish));
+}
+
+/// Of one state that nobody changes any more, on a thread of its own: a large configuration takes
+/// seconds.
+void node_process::impl::make_backup(const crypto::key& recipient,
+                                     gateway::callback<std::string> done) {
+  auto permit = backups.try_enter();
+  if (!permit) {
+    auto busy = make_error(errc::overloaded, "another backup is being made");
+    busy.retry_after_s = 5;
+    return done(std::move(busy));
+  }
+  auto seal = [this, permit, recipient, done = std::move(done)](result<held_config_state> held) {
+    if (!held)
+      return done(held.failure());
+    auto work = [done, permit, s = store, recipient, at = now()](caf::event_based_actor*,
+                                                                 const held_config_state& one) {
+      done(backup::back_up_cluster(*s->keys(), *s->seals(), *one.state, {recipient}, at));
+    };
+    system.spawn<caf::detached>(std::move(work), *std::move(held));
+  };
+  calls->ask<held_config_state>(cluster->config_store(), service_budget, get_config_state{},
+                                std::move(seal));
 }
 
 gateway::node_ports node_process::impl::ports() {
@@ -294,6 +343,7 @@ gateway::node_ports node_process::impl::ports() {
   p.new_token_key = [this](token_key_wish wish, gateway::callback<config_document> done) {
     make_token_key(std::move(wish), std::move(done));
   };
+  const auto& config_store = this->cluster->config_store();
   p.apply = port_to<config_command, config_applied>(config_store, admin_requests);
   p.read = port_to<get_config_object, config_document>(config_store, admin_requests);
   p.list = port_to<list_config_objects, config_documents>(config_store, admin_requests);
@@ -302,19 +352,36 @@ gateway::node_ports node_process::impl::ports() {
                             gateway::callback<std::string> done) {
     done(cluster::issue_join_token(*store, url, life_s, now()));
   };
+  p.await_revision = port_to<await_configuration, config_status>(config_store, admin_requests);
   p.join = [this](std::string body, gateway::callback<std::string> done) {
-    auto answered = cluster::answer_join(*store, body, now());
-    if (!answered)
-      return done(answered.failure());
-    log_info("cluster.joined", {{"node", answered->node_name}});
-    done(std::move(answered->body));
+    this->cluster->join(std::move(body), std::move(done));
   };
+  p.cluster = [this](get_cluster_status, gateway::callback<cluster_status> done) {
+    this->cluster->status(std::move(done));
+  };
+  p.remove_member = [this](const std::string& node, gateway::callback<cluster_status> done) {
+    this->cluster->remove(node, std::move(done));
+  };
+  p.transfer_to = [this](const std::string& node, gateway::callback<cluster_status> done) {
+    this->cluster->transfer(node, std::move(done));
+  };
+  p.renew_certificate = [this](get_cluster_status, gateway::callback<cluster_status> done) {
+    this->cluster->renew_certificate(std::move(done));
+  };
+  p.rotate_data_key = [this](get_cluster_status, gateway::callback<std::string> done) {
+    this->cluster->rotate_data_key(std::move(done));
+  };
+  p.node = store->identity().name;
+  p.out_of_service = [this] { return this->cluster->out_of_service(); };
   p.issue_certificate = [this](std::string csr, std::string name,
                                gateway::callback<std::string> done) {
     auto issued =
         cluster::issue_client_certificate(*store->keys(), {std::move(name), std::move(csr)}, now());
     done(issued ? result<std::string>(issued->certificate_pem)
                 : result<std::string>(issued.failure()));
+  };
+  p.make_backup = [this](const crypto::key& recipient, gateway::callback<std::string> done) {
+    make_backup(recipient, std::move(done));
   };
   const auto& k = *store->keys();
   p.jwks = [this] { return token_keys->of(config->load()).ring->jwks_at(now()); };
@@ -366,6 +433,7 @@ void node_process::impl::add_attestation_metrics(std::vector<metric_sample>& out
 void node_process::impl::add_metrics() {
   measured.add([this](std::vector<metric_sample>& out) {
     add_attestation_metrics(out);
+    cluster->add_metrics(out);
     const auto c = https->counters();
     out.push_back({"custos_http_connections",
                    "Open connections",
@@ -415,6 +483,15 @@ void node_process::impl::add_metrics() {
   });
 }
 
+http::tls_identity node_process::impl::tls_of(const cluster::node_identity& identity) const {
+  return {identity.certificate.pem() + store->keys()->ca_certificate.pem(), identity.tls_key};
+}
+
+void node_process::impl::present(const cluster::node_identity& identity) {
+  if (auto set = https->set_identity(tls_of(identity)); !set)
+    log_error("node.certificate", {{"detail", set.failure().message}});
+}
+
 result<void> node_process::impl::start_gateway() {
   const auto where = parse_listen(options.listen);
   if (!where)
@@ -423,9 +500,7 @@ result<void> node_process::impl::start_gateway() {
   http::server_options o;
   o.address = where->host;
   o.port = where->port;
-  o.tls =
-      http::tls_identity{store->identity().certificate.pem() + store->keys()->ca_certificate.pem(),
-                         store->identity().tls_key};
+  o.tls = tls_of(store->identity());
   CUSTOS_TRY(https, http::server::listen(pool, std::move(o),
                                          [this](http::request&& r, const http::responder& respond) {
                                            api->handle(std::move(r), respond);
@@ -434,18 +509,25 @@ result<void> node_process::impl::start_gateway() {
   CUSTOS_TRY(ops, start_ops_server(pool, options.common.ops_listen, measured, [this] {
                const auto snapshot = config->load();
                readiness state;
-               state.ready = audit_gauges->writable;
+               const auto out = cluster->out_of_service();
+               state.ready = audit_gauges->writable && !out;
                state.details = {{"node", store->identity().name},
                                 {"cluster_id", store->keys()->cluster_id},
+                                {"node_key", text_of(store->key_choice())},
                                 {"configuration_revision", std::to_string(snapshot->revision)},
                                 {"configuration_fingerprint", snapshot->fingerprint},
+                                {"cluster", out                       ? out->message
+                                            : cluster->leader_known() ? "ok"
+                                                                      : "no leader is known"},
                                 {"audit", audit_gauges->writable ? "ok" : "cannot be written"}};
                return state;
              }));
+  cluster->begin(*calls);
   https->start();
   log_info("node.listening",
            {{"address", where->host},
             {"port", std::to_string(https->port())},
+            {"cluster_port", std::to_string(cluster->port())},
             {"node", store->identity().name},
             {"cluster", store->keys()->cluster_id},
             {"configuration_revision", std::to_string(config->load()->revision)}});
@@ -466,6 +548,10 @@ result<std::unique_ptr<node_process>> node_process::start(const node_options& op
   return out;
 }
 
+bool node_process::gave_up() const {
+  return impl_->gave_up;
+}
+
 void node_process::stop() {
   auto& i = *impl_;
   if (i.stopped)
@@ -476,28 +562,30 @@ void node_process::stop() {
     i.https->drain(drain_time);
   if (i.ops)
     i.ops->drain(std::chrono::milliseconds(500));
-  if (i.calls)
+  if (i.cluster)
+    i.cluster->stop();
+  if (i.calls) {
     i.calls->stop();
+    i.calls->wait();
+  }
   for (const auto& v : i.verifiers)
     caf::anon_send_exit(v, caf::exit_reason::user_shutdown);
   if (i.keys)
     caf::anon_send_exit(i.keys, caf::exit_reason::user_shutdown);
   if (i.host_records)
     caf::anon_send_exit(i.host_records, caf::exit_reason::user_shutdown);
-  if (i.config_store)
-    caf::anon_send_exit(i.config_store, caf::exit_reason::user_shutdown);
   if (i.audit) {
     caf::scoped_actor self(i.system);
     self->request(i.audit, stop_budget, drain{})
         .receive([](const drained&) {}, [](const caf::error&) { log_error("audit.drain_failed"); });
     caf::anon_send_exit(i.audit, caf::exit_reason::user_shutdown);
   }
+  i.cluster.reset(); // its link lives in the pool
   i.pool.stop();
   i.verifiers.clear();
   i.keys = nullptr;
   i.verifying.changed = nullptr;
   i.host_records = nullptr;
-  i.config_store = nullptr;
   i.audit = nullptr;
   i.calls.reset();
 }

@@ -14,6 +14,10 @@ struct node_options {
   common_options common;
   std::string data_dir = "/var/lib/custos-node";
   std::string listen = "0.0.0.0:443";
+  std::string node_key_passphrase_file;    ///< or a pipe; empty: the node key has no passphrase
+  std::string tcti = "device:/dev/tpmrm0"; ///< of the node key, if a TPM seals it
+  std::string cluster_listen = "0.0.0.0:7443";
+  std::string cluster_address; ///< empty: as it was when the node was made
   std::uint32_t attestations_in_flight = 256;
   std::uint32_t key_requests_in_flight = 1024;
   std::uint32_t admin_requests_in_flight = 64;
@@ -28,6 +32,8 @@ public:
   node_process& operator=(const node_process&) = delete;
   /// Graceful: requests in hand end, then everything stops, within the drain time.
   void stop();
+  /// The node ended by itself: its disk failed, or its identity is in use elsewhere.
+  [[nodiscard]] bool gave_up() const;
 
 private:
   struct impl;

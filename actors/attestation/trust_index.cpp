@@ -100,10 +100,11 @@ private:
 };
 
 struct trust_index::listed_keys {
-  object_index<endorsement_key> source;
+  using key_index = decltype(config_snapshot::endorsement_keys);
+  key_index source;
   std::unordered_map<crypto::sha256_digest, const endorsement_key*, digest_hash> by_digest;
 
-  explicit listed_keys(const object_index<endorsement_key>& from) : source(from) {
+  explicit listed_keys(const key_index& from) : source(from) {
     by_digest.reserve(source.size());
     for (const auto& [name, key] : source) {
       crypto::sha256_digest digest{};

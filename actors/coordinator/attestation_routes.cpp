@@ -256,7 +256,6 @@ void coordinator_api::newest_of(const routed_request& r, const std::string& what
   });
 }
 
-/// A node that has no binding of the host yet gets one: it is quarantined wherever it goes.
 void coordinator_api::quarantine(const routed_request& r, const http::responder& respond) const {
   auto nodes = nodes_of(r);
   if (!nodes)
@@ -272,16 +271,17 @@ void coordinator_api::quarantine(const routed_request& r, const http::responder&
       [this, nodes = *nodes, host = r.path.at("host"), on = *wanted](const work_done& done) {
         http::call get;
         get.url = "/config/v1/hosts/" + host;
-        on_all(nodes, get, [this, nodes, host, on, done](const target_outcomes& outcomes) {
-          for (const auto& o : outcomes) {
-            auto answer = object_of(o);
-            auto* const binding = answer ? answer->if_contains("object") : nullptr;
-            if (binding == nullptr || !binding->is_object())
-              continue;
-            binding->get_object()["quarantined"] = on;
-            return put_object(nodes, "hosts", host, bj::serialize(*binding), done);
-          }
-          done({nobody_knows(outcomes), {}});
+        on_one(nodes, get, [this, nodes, host, on, done](const result<std::string>& read) {
+          auto answer = read ? json::parse_any(*read, node_answer_bytes_max)
+                             : result<bj::value>(read.failure());
+          if (!answer)
+            return done({answer.failure(), {}});
+          auto* const binding =
+              answer->is_object() ? answer->get_object().if_contains("object") : nullptr;
+          if (binding == nullptr || !binding->is_object())
+            return done({make_error(errc::internal, "a node answered without the host"), {}});
+          binding->get_object()["quarantined"] = on;
+          put_object(nodes, "hosts", host, bj::serialize(*binding), done);
         });
       });
 }

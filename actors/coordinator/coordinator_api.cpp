@@ -69,6 +69,7 @@ coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(por
   add_service_routes();
   add_trusted_cluster_routes();
   add_task_routes();
+  add_backup_routes();
 }
 
 void coordinator_api::add(std::string method, const std::string& pattern, access who,
@@ -136,31 +137,89 @@ result<std::vector<member>> coordinator_api::nodes_of(const routed_request& r) c
   return nodes;
 }
 
+namespace {
+
+/// Of members asked one after another, the last that said anything.
+const target_outcome& decisive(const target_outcomes& asked) {
+  const auto said = std::find_if(asked.rbegin(), asked.rend(),
+                                 [](const target_outcome& o) { return o.status != 0; });
+  return said == asked.rend() ? asked.back() : *said;
+}
+
+} // namespace
+
+std::uint64_t coordinator_api::seen_revision(const std::string& cluster) const {
+  const std::lock_guard guard(mutex_);
+  const auto found = revisions_.find(cluster);
+  return found == revisions_.end() ? 0 : found->second;
+}
+
+void coordinator_api::saw_revision(const std::string& cluster,
+                                   const target_outcomes& outcomes) const {
+  for (const auto& o : outcomes) {
+    const auto answer = o.ok ? json::parse_any(o.body, node_answer_bytes_max)
+                             : make_error(errc::unavailable, o.message);
+    const auto* const revision =
+        answer && answer->is_object() ? answer->get_object().if_contains("revision") : nullptr;
+    if (revision == nullptr || !revision->is_int64() || revision->get_int64() < 0)
+      continue;
+    const std::lock_guard guard(mutex_);
+    auto& seen = revisions_[cluster];
+    seen = std::max(seen, static_cast<std::uint64_t>(revision->get_int64()));
+  }
+}
+
 void coordinator_api::on_all(const std::vector<member>& members, const http::call& call,
                              std::function<void(target_outcomes)> done) const {
   std::vector<member_call> calls;
   calls.reserve(members.size());
   for (const auto& m : members) {
     calls.push_back({m, call});
-    calls.back().call.timeout = member_timeout;
+    auto& one = calls.back().call;
+    one.timeout = member_timeout;
+    if (call.method == "GET" && call.url.starts_with("/config/v1/"))
+      one.headers.push_back({"Custos-Revision", std::to_string(seen_revision(m.cluster))});
   }
   ports_.fan_out(std::move(calls), std::move(done));
 }
 
-void coordinator_api::on_one(std::vector<member> members, const http::call& call,
-                             std::function<void(result<std::string>)> done) const {
+void coordinator_api::on_first(std::vector<member> members, const http::call& call,
+                               std::function<void(target_outcomes)> done) const {
   const auto first = members.front();
   members.erase(members.begin());
-  on_all(
-      {first}, call,
-      [this, members = std::move(members), call, done = std::move(done)](const target_outcomes& o) {
-        const bool answered = o.front().status != 0 && o.front().status != 503;
-        if (!answered && !members.empty())
-          return on_one(members, call, done);
-        if (auto failed = failure_of(o))
-          return done(*std::move(failed));
-        done(o.front().body);
-      });
+  on_all({first}, call,
+         [this, members = std::move(members), call, done = std::move(done)](target_outcomes o) {
+           const bool answered = o.front().status != 0 && o.front().status != 503;
+           if (answered || members.empty())
+             return done(std::move(o));
+           on_first(members, call, [o = std::move(o), done](target_outcomes rest) mutable {
+             rest.insert(rest.begin(), o.begin(), o.end());
+             done(std::move(rest));
+           });
+         });
+}
+
+void coordinator_api::on_one(const std::vector<member>& members, const http::call& call,
+                             std::function<void(result<std::string>)> done) const {
+  on_first(members, call, [done = std::move(done)](const target_outcomes& o) {
+    const auto& last = decisive(o);
+    if (auto failed = failure_of({last}))
+      return done(*std::move(failed));
+    done(last.body);
+  });
+}
+
+void coordinator_api::write_object(const std::vector<member>& nodes, http::call call,
+                                   const work_done& done) const {
+  call.headers.push_back({"Custos-Operation-Id", crypto::hex(crypto::random_bytes(16))});
+  on_first(nodes, call, [this, cluster = nodes.front().cluster, done](target_outcomes o) {
+    saw_revision(cluster, o);
+    work_result w;
+    if (auto failed = failure_of({decisive(o)}))
+      w.outcome = *std::move(failed);
+    w.targets = std::move(o);
+    done(std::move(w));
+  });
 }
 
 void coordinator_api::put_object(const std::vector<member>& nodes, const std::string& kind,
@@ -170,40 +229,23 @@ void coordinator_api::put_object(const std::vector<member>& nodes, const std::st
   put.method = "PUT";
   put.url = "/config/v1/" + kind + "/" + name;
   put.body = document;
-  put.headers.push_back({"Custos-Operation-Id", crypto::hex(crypto::random_bytes(16))});
-  on_all(nodes, put, [done](target_outcomes o) {
-    work_result w;
-    if (auto failed = failure_of(o))
-      w.outcome = *std::move(failed);
-    w.targets = std::move(o);
-    done(std::move(w));
-  });
+  write_object(nodes, std::move(put), done);
 }
 
 void coordinator_api::create_object(const std::vector<member>& nodes, const std::string& kind,
                                     const std::string& name, const std::string& document,
                                     const work_done& done) const {
-  http::call get;
-  get.url = "/config/v1/" + kind + "/" + name;
-  on_all(nodes, get, [this, nodes, kind, name, document, done](target_outcomes o) {
-    const auto has = std::count_if(o.begin(), o.end(), [](const auto& one) { return one.ok; });
-    const auto lacks =
-        std::count_if(o.begin(), o.end(), [](const auto& one) { return one.status == 404; });
-    // It is there unless a node that lacks it says so: a creation that reached some nodes may be
-    // repeated, but nothing is replaced because a node is away.
-    if (has > 0 && lacks == 0)
-      return done({field_error(errc::already_exists, "name", "there is an object of that name"),
-                   std::move(o)});
-    if (lacks == 0) {
-      auto failed = failure_of(o);
-      return done({failed ? *std::move(failed) : make_error(errc::internal, "no node was asked"),
-                   std::move(o)});
-    }
-    put_object(nodes, kind, name, document, [done, name](work_result w) {
-      if (w.outcome)
-        w.outcome = bj::serialize(bj::string(name));
-      done(std::move(w));
-    });
+  http::call create;
+  create.method = "PUT";
+  create.url = "/config/v1/" + kind + "/" + name;
+  create.body = document;
+  create.headers.push_back({"If-None-Match", "*"});
+  write_object(nodes, std::move(create), [done, name](work_result w) {
+    if (w.outcome)
+      w.outcome = bj::serialize(bj::string(name));
+    else if (w.outcome.failure().code == errc::already_exists)
+      w.outcome = field_error(errc::already_exists, "name", "there is an object of that name");
+    done(std::move(w));
   });
 }
 
@@ -212,17 +254,7 @@ void coordinator_api::delete_object(const std::vector<member>& nodes, const std:
   http::call erase;
   erase.method = "DELETE";
   erase.url = "/config/v1/" + kind + "/" + name;
-  on_all(nodes, erase, [done](target_outcomes o) {
-    const bool nowhere =
-        std::all_of(o.begin(), o.end(), [](const auto& one) { return one.status == 404; });
-    for (auto& one : o)
-      one.ok = one.ok || (!nowhere && one.status == 404); // gone is what was asked for
-    work_result w;
-    if (auto failed = failure_of(o))
-      w.outcome = *std::move(failed);
-    w.targets = std::move(o);
-    done(std::move(w));
-  });
+  write_object(nodes, std::move(erase), done);
 }
 
 void coordinator_api::read_objects(const std::vector<member>& nodes, const std::string& kind,
@@ -271,23 +303,38 @@ void coordinator_api::read_objects(const std::vector<member>& nodes, const std::
 void coordinator_api::edit_object(const std::vector<member>& nodes, const std::string& kind,
                                   const std::string& name,
                                   std::function<result<void>(bj::object&)> change,
-                                  const work_done& done) const {
+                                  const work_done& done, unsigned attempts) const {
   http::call get;
   get.url = "/config/v1/" + kind + "/" + name;
   on_one(nodes, get,
-         [this, nodes, kind, name, change = std::move(change), done](result<std::string> body) {
+         [this, nodes, kind, name, change = std::move(change), done,
+          attempts](result<std::string> body) {
            if (!body)
              return done({body.failure(), {}});
            auto parsed = json::parse_any(*body, node_answer_bytes_max);
-           auto* const object =
-               parsed && parsed->is_object() ? parsed->get_object().if_contains("object") : nullptr;
-           if (object == nullptr || !object->is_object())
+           auto* const answer = parsed ? parsed->if_object() : nullptr;
+           auto* const object = answer == nullptr ? nullptr : answer->if_contains("object");
+           const auto* const revision =
+               answer == nullptr ? nullptr : answer->if_contains("revision");
+           if (object == nullptr || !object->is_object() || revision == nullptr ||
+               !revision->is_int64())
              return done(
                  {make_error(errc::internal, "a node answered with something else than an object"),
                   {}});
            if (auto changed = change(object->get_object()); !changed)
              return done({changed.failure(), {}});
-           put_object(nodes, kind, name, bj::serialize(*object), done);
+           http::call put;
+           put.method = "PUT";
+           put.url = "/config/v1/" + kind + "/" + name;
+           put.body = bj::serialize(*object);
+           put.headers.push_back({"If-Match", '"' + std::to_string(revision->get_int64()) + '"'});
+           write_object(nodes, std::move(put),
+                        [this, nodes, kind, name, change, done, attempts](work_result w) {
+                          if (!w.outcome && attempts > 1 &&
+                              w.outcome.failure().code == errc::revision_conflict)
+                            return edit_object(nodes, kind, name, change, done, attempts - 1);
+                          done(std::move(w));
+                        });
          });
 }
 

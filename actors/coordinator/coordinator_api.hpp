@@ -33,6 +33,8 @@ struct coordinator_ports {
   std::shared_ptr<inventory> known;
   /// Calls every member; `done` gets exactly one outcome each.
   std::function<void(std::vector<member_call>, std::function<void(target_outcomes)> done)> fan_out;
+  /// A backup of this coordinator (cluster/backup), sealed for a public key on P-256.
+  std::function<void(crypto::key, std::function<void(result<std::string>)>)> make_backup;
   std::function<void(audit_record)> audit;
   std::function<config_ptr()>
       principals; ///< who may call, as a snapshot that holds principals only
@@ -57,6 +59,9 @@ error bad_object_name(std::string_view field);
 std::string health_of(const std::vector<std::string>& details);
 /// As the contract's list of localizable messages.
 boost::json::array messages_of(const std::vector<std::string>& details);
+
+/// How often an edit begins anew because somebody else changed the configuration meanwhile.
+inline constexpr unsigned edit_attempts_max = 5;
 
 class coordinator_api {
 public:
@@ -93,6 +98,7 @@ private:
   void add_service_routes();
   void add_trusted_cluster_routes();
   void add_task_routes();
+  void add_backup_routes();
 
   /// Runs work as a task (?vmw-task=true: 202 and the id at once) or synchronously; one mutation of
   /// a cluster at a time.
@@ -103,9 +109,19 @@ private:
   [[nodiscard]] result<std::vector<member>> nodes_of(const gateway::routed_request& r) const;
   void on_all(const std::vector<member>& members, const http::call& call,
               std::function<void(target_outcomes)> done) const;
-  /// The first member that answers at all decides; the others are asked only if it does not.
-  void on_one(std::vector<member> members, const http::call& call,
+  /// The first member that answers at all decides; the others are asked only if it does not. The
+  /// outcomes are of those that were asked, the last one decides.
+  void on_first(std::vector<member> members, const http::call& call,
+                std::function<void(target_outcomes)> done) const;
+  /// The same, and its body.
+  void on_one(const std::vector<member>& members, const http::call& call,
               std::function<void(result<std::string>)> done) const;
+  /// Changes the configuration through one node; the cluster brings it to all.
+  void write_object(const std::vector<member>& nodes, http::call call, const work_done& done) const;
+  /// The newest revision that this coordinator was answered with: nodes that are asked later have
+  /// to be as far.
+  [[nodiscard]] std::uint64_t seen_revision(const std::string& cluster) const;
+  void saw_revision(const std::string& cluster, const target_outcomes& outcomes) const;
   void create_object(const std::vector<member>& nodes, const std::string& kind,
                      const std::string& name, const std::string& document,
                      const work_done& done) const;
@@ -132,11 +148,12 @@ private:
   void
   read_images(const std::vector<member>& nodes,
               std::function<void(result<seen_objects>, const last_attested_times&)> done) const;
-  /// Reads a provider's document, lets `change` edit it, writes it to all nodes.
+  /// Reads a document, lets `change` edit it, writes it, unless the configuration has changed
+  /// meanwhile: then it begins anew.
   void edit_object(const std::vector<member>& nodes, const std::string& kind,
                    const std::string& name,
-                   std::function<result<void>(boost::json::object&)> change,
-                   const work_done& done) const;
+                   std::function<result<void>(boost::json::object&)> change, const work_done& done,
+                   unsigned attempts = edit_attempts_max) const;
 
   // ---- hosts as the nodes know them
   void list_hosts(const gateway::routed_request& r, const http::responder& respond) const;
@@ -152,9 +169,10 @@ private:
   coordinator_ports ports_;
   gateway::router router_;
   std::map<std::string, std::string, std::less<>> reads_; ///< pattern to operation
-  mutable std::mutex mutex_;                              ///< guards busy_ and tasks_
+  mutable std::mutex mutex_;                              ///< guards what follows
   mutable std::set<std::string> busy_;
   mutable std::deque<task> tasks_;
+  mutable std::map<std::string, std::uint64_t> revisions_; ///< by cluster
 };
 
 } // namespace custos::coordinator

@@ -147,6 +147,11 @@ result<void> inventory::load() {
   return {};
 }
 
+result<std::vector<rocksdb::kv_entry>> inventory::entries() const {
+  const std::lock_guard guard(mutex_);
+  return store_->scan("");
+}
+
 result<void> inventory::save(const std::string& key, std::string_view text) {
   rocksdb::write_batch batch;
   batch.put(key, text);

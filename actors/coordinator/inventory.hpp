@@ -57,6 +57,9 @@ public:
   /// Loads everything; errc::corrupted if a document does not read.
   static result<std::unique_ptr<inventory>> open(std::shared_ptr<rocksdb::kv_store> store);
 
+  /// Everything as it is stored, by key, as of one moment: for a backup.
+  [[nodiscard]] result<std::vector<rocksdb::kv_entry>> entries() const;
+
   result<void> add_cluster(cluster_info c);
   result<void> add_member(member m);
   result<void> remove_member(std::string_view cluster, std::string_view id);

@@ -16,6 +16,8 @@ namespace bj = boost::json;
 constexpr std::size_t admin_body_bytes_max = 4U << 20U;
 constexpr std::int64_t join_token_life_s_max = 24 * 3600;
 constexpr std::size_t bearer_bytes_max = 16384;
+constexpr std::string_view cluster_status_pattern = "/cluster/v1/status";
+constexpr std::string_view revision_header = "Custos-Revision";
 
 http::response json_answer(const bj::value& body, unsigned status = 200) {
   http::response r;
@@ -110,7 +112,64 @@ http::response applied_answer(const config_applied& applied, unsigned status) {
                                   {"changed", applied.changed}},
                        status);
   r.headers.push_back({"ETag", '"' + std::to_string(applied.revision) + '"'});
+  r.headers.push_back({std::string(revision_header), std::to_string(applied.revision)});
   return r;
+}
+
+http::response with_revision(http::response r, std::uint64_t revision) {
+  r.headers.push_back({std::string(revision_header), std::to_string(revision)});
+  return r;
+}
+
+/// "Custos-Revision: N": the caller has seen N. "Custos-Consistency: linearizable": everything that
+/// was acknowledged before the request.
+result<await_configuration> freshness_of(const http::request& request) {
+  await_configuration out;
+  const auto seen = request.header_value(revision_header);
+  const auto parsed = std::from_chars(seen.data(), seen.data() + seen.size(), out.revision);
+  if (!seen.empty() && (parsed.ec != std::errc{} || parsed.ptr != seen.data() + seen.size()))
+    return field_error(errc::invalid_argument, std::string(revision_header),
+                       "expected a revision of the configuration");
+  const auto wanted = request.header_value("Custos-Consistency");
+  if (!wanted.empty() && wanted != "linearizable" && wanted != "local")
+    return field_error(errc::invalid_argument, "Custos-Consistency",
+                       "expected linearizable or local");
+  out.linearizable = wanted == "linearizable";
+  return out;
+}
+
+bj::object member_object(const cluster_member_status& m) {
+  bj::object out{{"node", m.node},       {"id", m.id},
+                 {"role", m.role},       {"address", m.address},
+                 {"link", m.link},       {"applied_index", m.applied},
+                 {"lag", m.lag},         {"revision", m.revision},
+                 {"version", m.version}, {"problem", m.problem}};
+  if (m.heard_ms_ago)
+    out["heard_ms_ago"] = *m.heard_ms_ago;
+  if (m.certificate_expires != 0)
+    out["certificate_expires"] = m.certificate_expires;
+  return out;
+}
+
+http::response cluster_answer(const cluster_status& s) {
+  bj::array members;
+  for (const auto& m : s.members)
+    members.push_back(member_object(m));
+  return json_answer(bj::object{{"cluster_id", s.cluster_id},
+                                {"cluster_name", s.cluster_name},
+                                {"node", s.node},
+                                {"id", s.id},
+                                {"role", s.role},
+                                {"leader", s.leader},
+                                {"term", s.term},
+                                {"committed_index", s.committed},
+                                {"applied_index", s.applied},
+                                {"revision", s.revision},
+                                {"fingerprint", s.fingerprint},
+                                {"state_hash", s.state_hash},
+                                {"version", s.version},
+                                {"problem", s.problem},
+                                {"members", std::move(members)}});
 }
 
 /// What a host asked for and did not get.
@@ -130,12 +189,30 @@ node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
   add_provider_admin_routes();
   add_config_routes();
   add_cluster_routes();
+  add_backup_routes();
+  add_membership_routes();
+  add_data_key_routes();
   add_well_known_routes();
 }
 
 void node_api::add(std::string method, std::string pattern, access who, std::string summary,
                    route_handler h) {
   router_.add({std::move(method), std::move(pattern), who, std::move(summary), std::move(h)});
+}
+
+void node_api::when_current(const http::request& request, const http::responder& respond,
+                            std::function<void()> read) const {
+  const auto wanted = freshness_of(request);
+  if (!wanted)
+    return respond(http::problem(wanted.failure()));
+  if (wanted->revision == 0 && !wanted->linearizable)
+    return read();
+  ports_.await_revision(*wanted, [respond, read = std::move(read)](const result<config_status>& r) {
+    if (!r)
+      respond(http::problem(r.failure()));
+    else
+      read();
+  });
 }
 
 void node_api::refuse(const http::request& request, const std::string& who, const error& why,
@@ -158,6 +235,9 @@ void node_api::handle(http::request&& request, const http::responder& respond) c
     r.headers.push_back({"Allow", allowed});
     return respond(std::move(r));
   }
+  // How the cluster stands is told as long as anything is.
+  if (auto why = ports_.out_of_service(); why && match.found->pattern != cluster_status_pattern)
+    return respond(http::problem(*why));
   std::string who = "anonymous";
   if (match.found->who != access::open) {
     auto known = principal_of(request.peer, ports_.anchors, *ports_.snapshot(), ports_.now());
@@ -366,39 +446,49 @@ void node_api::add_provider_admin_routes() {
 
 void node_api::add_config_routes() {
   add("GET", "/config/v1/status", access::auditor, "Revision and fingerprint of the configuration",
-      [this](routed_request&&, const http::responder& respond) {
-        ports_.status({}, answer_with<config_status>(respond, [](const auto& s) {
-                        return json_answer(bj::object{{"revision", s.revision},
-                                                      {"fingerprint", s.fingerprint},
-                                                      {"cluster_id", s.cluster_id},
-                                                      {"node", s.node}});
-                      }));
+      [this](routed_request&& r, const http::responder& respond) {
+        when_current(r.request, respond, [this, respond] {
+          ports_.status({}, answer_with<config_status>(respond, [](const auto& s) {
+                          return with_revision(
+                              json_answer(bj::object{{"revision", s.revision},
+                                                     {"fingerprint", s.fingerprint},
+                                                     {"cluster_id", s.cluster_id},
+                                                     {"node", s.node}}),
+                              s.revision);
+                        }));
+        });
       });
   add("GET", "/config/v1/{kind}", access::auditor, "All objects of a kind",
       [this](routed_request&& r, const http::responder& respond) {
         auto kind = kind_of(r);
         if (!kind)
           return respond(http::problem(kind.failure()));
-        ports_.list({*kind},
-                    answer_with<config_documents>(respond, [kind = *kind](const auto& documents) {
-                      bj::array out;
-                      for (const auto& d : documents.objects)
-                        out.push_back(object_of(kind, d));
-                      return json_answer(bj::object{{"revision", documents.revision},
-                                                    {"objects", std::move(out)}});
-                    }));
+        when_current(r.request, respond, [this, respond, kind = *kind] {
+          ports_.list({kind}, answer_with<config_documents>(respond, [kind](const auto& documents) {
+                        bj::array out;
+                        for (const auto& d : documents.objects)
+                          out.push_back(object_of(kind, d));
+                        return with_revision(
+                            json_answer(bj::object{{"revision", documents.revision},
+                                                   {"objects", std::move(out)}}),
+                            documents.revision);
+                      }));
+        });
       });
   add("GET", "/config/v1/{kind}/{name}", access::auditor, "One object",
       [this](routed_request&& r, const http::responder& respond) {
         auto kind = kind_of(r);
         if (!kind)
           return respond(http::problem(kind.failure()));
-        ports_.read({*kind, r.path.at("name")},
-                    answer_with<config_document>(respond, [kind = *kind](const auto& d) {
-                      auto answer = json_answer(object_of(kind, d));
-                      answer.headers.push_back({"ETag", '"' + std::to_string(d.revision) + '"'});
-                      return answer;
-                    }));
+        when_current(r.request, respond, [this, respond, kind = *kind, name = r.path.at("name")] {
+          ports_.read({kind, name}, answer_with<config_document>(respond, [kind](const auto& d) {
+                        auto body = object_of(kind, d);
+                        body["revision"] = d.revision;
+                        auto answer = json_answer(body);
+                        answer.headers.push_back({"ETag", '"' + std::to_string(d.revision) + '"'});
+                        return with_revision(std::move(answer), d.revision);
+                      }));
+        });
       });
   const auto write = [this](config_action action, routed_request&& r,
                             const http::responder& respond) {
@@ -430,6 +520,10 @@ void node_api::add_config_routes() {
           respond(applied ? applied_answer(*applied, created ? 201 : 200)
                           : http::problem(applied.failure()));
         };
+    // Whoever could write one would know the key that secrets are sealed under from then on.
+    if (*kind == object_kind::data_key)
+      return finish(
+          make_error(errc::forbidden, "data keys are made and removed by the cluster itself"));
     ports_.apply(std::move(command), std::move(finish));
   };
   add("PUT", "/config/v1/{kind}/{name}", access::administrator,
@@ -493,6 +587,69 @@ void node_api::add_cluster_routes() {
                                  answer_with<std::string>(respond, [](const auto& pem) {
                                    return json_answer(bj::object{{"certificate", pem}}, 201);
                                  }));
+      });
+}
+
+void node_api::add_membership_routes() {
+  add("GET", std::string(cluster_status_pattern), access::auditor,
+      "The cluster as this node sees it", [this](routed_request&&, const http::responder& respond) {
+        ports_.cluster({}, answer_with<cluster_status>(respond, cluster_answer));
+      });
+  const auto ask = [this](const std::string& verb, const std::string& node,
+                          const port<std::string, cluster_status>& to, const routed_request& r,
+                          const http::responder& respond) {
+    to(node, [respond, audit = ports_.audit, verb, node, who = r.principal,
+              remote = r.request.remote](result<cluster_status> done) {
+      audit({who, remote, verb, node, done ? "ok" : std::string(to_string(done.failure().code)),
+             done ? "" : done.failure().message});
+      respond(done ? cluster_answer(*done) : http::problem(done.failure()));
+    });
+  };
+  add("DELETE", "/cluster/v1/members/{node}", access::administrator,
+      "Removes a node from the cluster; its certificate is worth nothing any more",
+      [this, ask](routed_request&& r, const http::responder& respond) {
+        ask("cluster.remove", r.path.at("node"), ports_.remove_member, r, respond);
+      });
+  add("POST", "/cluster/v1/leave", access::administrator, "This node leaves the cluster",
+      [this, ask](routed_request&& r, const http::responder& respond) {
+        ask("cluster.leave", ports_.node, ports_.remove_member, r, respond);
+      });
+  add("POST", "/cluster/v1/transfer", access::administrator, "Another node becomes the leader",
+      [this, ask](routed_request&& r, const http::responder& respond) {
+        auto body = json::parse_object(r.request.body, admin_body_bytes_max);
+        if (!body)
+          return respond(http::problem(body.failure()));
+        auto to = body->string("to", object_name_bytes_max);
+        if (!to)
+          return respond(http::problem(to.failure()));
+        if (auto rest = body->finish(); !rest)
+          return respond(http::problem(rest.failure()));
+        ask("cluster.transfer", *to, ports_.transfer_to, r, respond);
+      });
+  add("POST", "/cluster/v1/certificate/renew", access::administrator,
+      "A new key and certificate for this node, without restart",
+      [this, ask](routed_request&& r, const http::responder& respond) {
+        ask(
+            "cluster.renew", ports_.node,
+            [this](const std::string&, callback<cluster_status> done) {
+              ports_.renew_certificate({}, std::move(done));
+            },
+            r, respond);
+      });
+}
+
+void node_api::add_data_key_routes() {
+  add("POST", "/cluster/v1/data-key/rotate", access::administrator,
+      "Makes a new data key for the cluster, under which every secret is then sealed anew",
+      [this](routed_request&& r, const http::responder& respond) {
+        ports_.rotate_data_key({}, [respond, audit = ports_.audit, who = r.principal,
+                                    remote = r.request.remote](const result<std::string>& made) {
+          audit({who, remote, "cluster.rotate_data_key", made ? *made : "",
+                 made ? "ok" : std::string(to_string(made.failure().code)),
+                 made ? "" : made.failure().message});
+          respond(made ? json_answer(bj::object{{"data_key", *made}}, 201)
+                       : http::problem(made.failure()));
+        });
       });
 }
 

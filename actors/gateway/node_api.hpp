@@ -8,6 +8,7 @@
 #include "actors/gateway/router.hpp"
 #include "messages/attestation.hpp"
 #include "messages/clock.hpp"
+#include "messages/cluster.hpp"
 #include "messages/config.hpp"
 #include "messages/config_commands.hpp"
 #include "messages/host_verdict.hpp"
@@ -61,14 +62,30 @@ struct node_ports {
   port<get_config_object, config_document> read;
   port<list_config_objects, config_documents> list;
   port<get_config_status, config_status> status;
+  /// Waits until the configuration here is as new as asked.
+  port<await_configuration, config_status> await_revision;
 
   /// A one-time join token, living `life_s` seconds, for nodes that reach this one at `url`.
   std::function<void(std::uint32_t life_s, std::string url, callback<std::string>)> new_join_token;
   /// A join request (JSON, cluster/bootstrap) to its answer (JSON).
   port<std::string, std::string> join;
+  port<get_cluster_status, cluster_status> cluster;
+  /// By name of a node; the answer is how the cluster stands then.
+  port<std::string, cluster_status> remove_member;
+  port<std::string, cluster_status> transfer_to;
+  /// A new key and certificate for this node.
+  port<get_cluster_status, cluster_status> renew_certificate;
+  /// Begins to change the data key; the answer is the new one's id.
+  port<get_cluster_status, std::string> rotate_data_key;
+  std::string node; ///< this one's name
+  /// Why this node serves nobody; nothing: it does.
+  std::function<std::optional<error>()> out_of_service;
   /// A CSR (PEM) to a client certificate (PEM) of this common name.
   std::function<void(std::string csr_pem, std::string name, callback<std::string>)>
       issue_certificate;
+
+  /// A backup (cluster/backup) sealed for whoever has the private key of this public one, P-256.
+  port<crypto::key, std::string> make_backup;
 
   std::function<std::string()> jwks; ///< the JWK set document
   /// Algorithms of the keys in it, each once.
@@ -100,9 +117,15 @@ private:
   void add_provider_admin_routes();
   void add_config_routes();
   void add_cluster_routes();
+  void add_backup_routes();
+  void add_membership_routes();
+  void add_data_key_routes();
   void add_well_known_routes();
   void add(std::string method, std::string pattern, access who, std::string summary,
            route_handler h);
+  /// Runs `read` when the configuration here is as new as the caller has seen, or wants.
+  void when_current(const http::request& request, const http::responder& respond,
+                    std::function<void()> read) const;
   void refuse(const http::request& request, const std::string& who, const error& why,
               const http::responder& respond) const;
 

@@ -79,6 +79,9 @@ result<secret_bytes> aes_cbc_decrypt(byte_view key, byte_view iv16, byte_view ci
 /// scrypt (RFC 7914), N a power of two.
 result<secret_bytes> scrypt(byte_view passphrase, byte_view salt, std::uint64_t n, std::uint32_t r,
                             std::uint32_t p, std::size_t out_bytes);
+/// HKDF with SHA-256 (RFC 5869), of a secret that is as good as random.
+result<secret_bytes> hkdf_sha256(byte_view secret, byte_view salt, byte_view info,
+                                 std::size_t out_bytes);
 
 // ---- asymmetric ---------------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ public:
   [[nodiscard]] unix_seconds not_after() const;
   [[nodiscard]] sha256_digest fingerprint() const { return sha256(der()); }
   [[nodiscard]] std::vector<std::string> dns_names() const;
+  /// Of the subject alternative names, as text.
+  [[nodiscard]] std::vector<std::string> ip_addresses() const;
   [[nodiscard]] bool is_ca() const;
 
 private:

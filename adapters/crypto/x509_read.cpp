@@ -1,6 +1,8 @@
 #include "adapters/crypto/internal.hpp"
 #include "adapters/crypto/x509.hpp"
 
+#include <arpa/inet.h>
+#include <array>
 #include <ctime>
 
 namespace custos::crypto {
@@ -167,20 +169,52 @@ unix_seconds certificate::not_after() const {
   return handle_ ? seconds_of(X509_get0_notAfter(handle_.get())) : 0;
 }
 
-std::vector<std::string> certificate::dns_names() const {
-  std::vector<std::string> out;
-  if (!handle_)
-    return out;
-  auto* const names = static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(handle_.get(), NID_subject_alt_name, nullptr, nullptr));
+namespace {
+
+std::string address_text(byte_view octets) {
+  std::array<char, INET6_ADDRSTRLEN> out{};
+  const int family = octets.size() == sizeof(in_addr) ? AF_INET : AF_INET6;
+  const bool known = octets.size() == sizeof(in_addr) || octets.size() == sizeof(in6_addr);
+  if (!known || ::inet_ntop(family, octets.data(), out.data(), out.size()) == nullptr)
+    return {};
+  return out.data();
+}
+
+/// The values of subject alternative names of one type.
+std::vector<bytes> alternative_names(x509_st* handle, int type) {
+  std::vector<bytes> out;
+  auto* const names =
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(handle, NID_subject_alt_name, nullptr, nullptr));
   const std::unique_ptr<GENERAL_NAMES, deleter<GENERAL_NAMES_free>> owned(names);
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names); ++i) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, i);
-    if (name->type == GEN_DNS)
-      out.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
-                       static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
+    if (name->type != type)
+      continue;
+    const ASN1_STRING* const value = type == GEN_DNS ? name->d.dNSName : name->d.iPAddress;
+    const auto* const data = ASN1_STRING_get0_data(value);
+    out.emplace_back(data, data + ASN1_STRING_length(value));
   }
   ERR_clear_error();
+  return out;
+}
+
+} // namespace
+
+std::vector<std::string> certificate::dns_names() const {
+  std::vector<std::string> out;
+  if (handle_)
+    for (const auto& name : alternative_names(handle_.get(), GEN_DNS))
+      out.emplace_back(as_text(name));
+  return out;
+}
+
+std::vector<std::string> certificate::ip_addresses() const {
+  std::vector<std::string> out;
+  if (!handle_)
+    return out;
+  for (const auto& octets : alternative_names(handle_.get(), GEN_IPADD))
+    if (auto text = address_text(octets); !text.empty())
+      out.push_back(std::move(text));
   return out;
 }
 

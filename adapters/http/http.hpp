@@ -91,8 +91,8 @@ struct server_options {
   std::size_t body_bytes_max = 6U << 20U;
   std::chrono::milliseconds handshake_timeout{5000};
   std::chrono::milliseconds idle_timeout{60000};
-  std::chrono::milliseconds read_timeout{15000}; ///< from first byte of a request to its last
-  std::chrono::milliseconds write_timeout{15000};
+  std::chrono::milliseconds read_timeout{15000};    ///< from first byte of a request to its last
+  std::chrono::milliseconds write_timeout{15000};   ///< of an answer; longer if it is large
   std::chrono::milliseconds request_timeout{20000}; ///< handler's time; after it 503 is sent
   unsigned requests_per_connection_max = 100000;
 };

@@ -34,6 +34,8 @@ struct server_state {
 /// How much of an unread body is thrown away so that the peer reads our refusal first.
 constexpr std::size_t linger_bytes_max = 1U << 20U;
 constexpr std::chrono::milliseconds linger_time_max{2000};
+/// A peer that takes a large answer more slowly than this is not waited for.
+constexpr std::size_t write_bytes_per_s_min = 256U << 10U;
 /// First read of an idle connection: small, because every idle connection holds one.
 constexpr std::size_t idle_read_bytes = 512;
 
@@ -225,10 +227,11 @@ private:
 
   void write(response&& r, bool keep, unsigned version, bool head) {
     keep = keep && !server_->draining;
+    const std::chrono::seconds for_size(r.body.size() / write_bytes_per_s_min);
     auto message = std::make_shared<beast_response>(to_beast(std::move(r), version, keep, head));
     auto serializer =
         std::make_shared<beast_http::response_serializer<beast_http::string_body>>(*message);
-    arm(server_->options.write_timeout);
+    arm(server_->options.write_timeout + for_size);
     const auto done = [self = shared_from_this(), message, serializer, keep](error_code ec,
                                                                              std::size_t) {
       self->timer_.cancel();

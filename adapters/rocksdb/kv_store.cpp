@@ -19,6 +19,7 @@ constexpr std::size_t block_cache_bytes = 1U << 20U;
 constexpr std::size_t log_file_bytes_max = 256U << 10U;
 constexpr std::uint64_t wal_bytes_max = 8U << 20U;
 constexpr int open_files_max = 32;
+constexpr std::size_t readahead_bytes = 256U << 10U; // of visits: they read all there is
 
 error failure_of(const rdb::Status& status, std::string_view doing) {
   const auto message = std::string(doing) + ": " + status.ToString();
@@ -64,6 +65,24 @@ rdb::Options options_for(bool create) {
   return o;
 }
 
+/// The least key that is greater than all that begin with the prefix; empty if there is none.
+std::string after_prefix(std::string prefix) {
+  while (!prefix.empty() && static_cast<std::uint8_t>(prefix.back()) == 0xFF)
+    prefix.pop_back();
+  if (!prefix.empty())
+    prefix.back() = static_cast<char>(static_cast<std::uint8_t>(prefix.back()) + 1);
+  return prefix;
+}
+
+/// About what the batch takes in RocksDB's form, so that a large one is not moved while it grows.
+std::size_t size_of(const write_batch& batch) {
+  constexpr std::size_t overhead = 32;
+  std::size_t out = overhead;
+  for (const auto& change : batch.changes())
+    out += overhead + change.key.size() + (change.value ? change.value->size() : 0);
+  return out;
+}
+
 class rocksdb_store final : public kv_store {
 public:
   explicit rocksdb_store(std::unique_ptr<rdb::DB> db) : db_(std::move(db)) {}
@@ -81,37 +100,57 @@ public:
 
   result<std::vector<kv_entry>> scan(std::string_view prefix) const override {
     std::vector<kv_entry> out;
-    // An iterator sees the store as of its creation.
-    const std::unique_ptr<rdb::Iterator> i(db_->NewIterator(reading()));
-    for (i->Seek(slice(prefix)); i->Valid() && i->key().starts_with(slice(prefix)); i->Next()) {
+    CUSTOS_CHECK(visit(prefix, [&](std::string_view key, byte_view value) -> result<void> {
       if (out.size() == scan_entries_max)
         return too_many_entries(prefix);
-      out.push_back({i->key().ToString(), to_bytes(i->value().ToStringView())});
-    }
-    // An iterator that met damage is just as invalid as one that came to the end.
-    if (!i->status().ok())
-      return failure_of(i->status(), "reading " + std::string(prefix));
+      out.push_back({std::string(key), bytes(value.begin(), value.end())});
+      return {};
+    }));
     return out;
   }
 
-  result<void> write(const write_batch& batch) override {
+  result<void> visit(std::string_view prefix, const visitor& see) const override {
+    // An iterator sees the store as of its creation.
+    auto options = reading();
+    options.readahead_size = readahead_bytes;
+    const std::unique_ptr<rdb::Iterator> i(db_->NewIterator(options));
+    for (i->Seek(slice(prefix)); i->Valid() && i->key().starts_with(slice(prefix)); i->Next())
+      CUSTOS_CHECK(see(i->key().ToStringView(), as_bytes(i->value().ToStringView())));
+    // An iterator that met damage is just as invalid as one that came to the end.
+    if (!i->status().ok())
+      return failure_of(i->status(), "reading " + std::string(prefix));
+    return {};
+  }
+
+  result<void> write(const write_batch& batch, durability how) override {
     CUSTOS_CHECK(check_batch(batch));
-    rdb::WriteBatch changes;
+    rdb::WriteBatch changes(size_of(batch));
     for (const auto& change : batch.changes()) {
-      const auto status = change.value ? changes.Put(slice(change.key), slice(*change.value))
-                                       : changes.Delete(slice(change.key));
+      const auto status = collect(change, changes);
       if (!status.ok())
         return failure_of(status, "collecting changes");
     }
-    rdb::WriteOptions synced;
-    synced.sync = true;
-    const auto status = db_->Write(synced, &changes);
+    rdb::WriteOptions options;
+    options.sync = how == durability::synced;
+    const auto status = db_->Write(options, &changes);
     if (!status.ok())
       return failure_of(status, "writing");
     return {};
   }
 
 private:
+  static rdb::Status collect(const write_batch::change& change, rdb::WriteBatch& into) {
+    if (change.value)
+      return into.Put(slice(change.key), slice(*change.value));
+    if (!change.prefix)
+      return into.Delete(slice(change.key));
+    // Erased is a range that its end is not part of.
+    const auto end = after_prefix(change.key);
+    if (!end.empty())
+      return into.DeleteRange(slice(change.key), slice(end));
+    return rdb::Status::InvalidArgument("nothing comes after this prefix");
+  }
+
   static rdb::ReadOptions reading() {
     rdb::ReadOptions o;
     o.verify_checksums = true;
@@ -147,6 +186,13 @@ result<std::shared_ptr<kv_store>> open_checked(const std::filesystem::path& dire
 }
 
 } // namespace
+
+result<void> kv_store::visit(std::string_view prefix, const visitor& see) const {
+  CUSTOS_TRY(const auto entries, scan(prefix));
+  for (const auto& entry : entries)
+    CUSTOS_CHECK(see(entry.key, entry.value));
+  return {};
+}
 
 result<std::shared_ptr<kv_store>> open_store(const std::filesystem::path& directory,
                                              const open_options& options) {

@@ -1,7 +1,7 @@
 #pragma once
 // An ordered key-value store: RocksDB on disk, or its twin in memory for tests. Narrow on purpose:
-// what the ConfigStore needs and nothing else. Every write is atomic and on disk (write-ahead log
-// synced) when it returns.
+// what the ConfigStore needs and nothing else. Every write is atomic, and on disk (write-ahead log
+// synced) when it returns unless the caller can do without.
 //
 // Thread rule: all functions may be called from any thread.
 
@@ -9,7 +9,9 @@
 #include "messages/error.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,15 +36,28 @@ public:
   struct change {
     std::string key;
     std::optional<bytes> value; ///< nothing: the key is erased
+    bool prefix = false;        ///< erased are all keys that begin so
   };
-  void put(std::string key, bytes value) { changes_.push_back({std::move(key), std::move(value)}); }
+  void put(std::string key, bytes value) {
+    changes_.push_back({std::move(key), std::move(value), false});
+  }
   void put(std::string key, std::string_view value) { put(std::move(key), to_bytes(value)); }
-  void erase(std::string key) { changes_.push_back({std::move(key), std::nullopt}); }
+  void erase(std::string key) { changes_.push_back({std::move(key), std::nullopt, false}); }
+  /// Everything that a scan of this prefix gives; what is put later in the batch stays.
+  void erase_prefix(std::string prefix) {
+    changes_.push_back({std::move(prefix), std::nullopt, true});
+  }
   [[nodiscard]] const std::vector<change>& changes() const { return changes_; }
   [[nodiscard]] bool empty() const { return changes_.empty(); }
 
 private:
   std::vector<change> changes_;
+};
+
+enum class durability : std::uint8_t {
+  synced = 1, ///< on disk when the write returns
+  buffered,   ///< in the write-ahead log, on disk with the next synced write: a loss of power may
+              ///< undo the last such writes, in their order, never one without those after it
 };
 
 /// Errors of all functions: errc::corrupted (a checksum of the store does not hold),
@@ -59,9 +74,13 @@ public:
   virtual result<std::optional<bytes>> get(std::string_view key) const = 0;
   /// All entries whose key begins with `prefix`, by key, as of one moment.
   virtual result<std::vector<kv_entry>> scan(std::string_view prefix) const = 0;
-  /// On disk when it returns. After errc::storage_failure it is unknown whether the batch is
-  /// there: read before going on.
-  virtual result<void> write(const write_batch& batch) = 0;
+  /// The same one by one, however many there are. What `see` is shown is valid during its call; an
+  /// error of it ends the visit and is returned.
+  using visitor = std::function<result<void>(std::string_view key, byte_view value)>;
+  virtual result<void> visit(std::string_view prefix, const visitor& see) const;
+  /// On disk as the caller needs it when it returns. After errc::storage_failure it is unknown
+  /// whether the batch is there: read before going on.
+  virtual result<void> write(const write_batch& batch, durability how = durability::synced) = 0;
 };
 
 struct open_options {

@@ -17,6 +17,9 @@ inline result<void> check_key(std::string_view key) {
 inline result<void> check_batch(const write_batch& batch) {
   for (const auto& change : batch.changes()) {
     CUSTOS_CHECK(check_key(change.key));
+    if (change.prefix && static_cast<std::uint8_t>(change.key.front()) == 0xFF)
+      return field_error(errc::invalid_argument, "prefix",
+                         "expected a prefix that begins with less than the octet 255");
     if (change.value && change.value->size() > value_bytes_max)
       return field_error(errc::too_large, "value",
                          "expected a value of at most " + std::to_string(value_bytes_max) +

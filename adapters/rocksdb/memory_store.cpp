@@ -31,12 +31,14 @@ public:
     return out;
   }
 
-  result<void> write(const write_batch& batch) override {
+  result<void> write(const write_batch& batch, durability) override {
     CUSTOS_CHECK(check_batch(batch));
     const std::lock_guard guard(mutex_);
     for (const auto& change : batch.changes()) {
       if (change.value)
         entries_.insert_or_assign(change.key, *change.value);
+      else if (change.prefix)
+        erase_all(change.key);
       else
         entries_.erase(change.key);
     }
@@ -44,6 +46,12 @@ public:
   }
 
 private:
+  void erase_all(std::string_view prefix) {
+    auto i = entries_.lower_bound(prefix);
+    while (i != entries_.end() && i->first.starts_with(prefix))
+      i = entries_.erase(i);
+  }
+
   mutable std::mutex mutex_;
   std::map<std::string, bytes, std::less<>> entries_;
 };

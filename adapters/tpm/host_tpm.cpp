@@ -11,11 +11,6 @@ namespace custos::tpm {
 
 namespace {
 
-/// A format-1 response code without the parameter, handle or session it is about (Part 2, 6.6.2).
-constexpr TSS2_RC bare(TSS2_RC rc) {
-  return (rc & TPM2_RC_FMT1) != 0 ? rc & (TPM2_RC_FMT1 | 0x3FU) : rc;
-}
-
 /// What a TPM answers about algorithms and sizes that it does not have.
 bool says_unsupported(TSS2_RC rc) {
   switch (bare(rc)) {
@@ -29,10 +24,6 @@ bool says_unsupported(TSS2_RC rc) {
   default:
     return false;
   }
-}
-
-bool is_tpm_code(TSS2_RC rc) {
-  return (rc & TSS2_RC_LAYER_MASK) == 0;
 }
 
 } // namespace

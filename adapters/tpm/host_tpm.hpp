@@ -44,6 +44,16 @@ struct ak_blob {
   std::uint32_t handle = 0; ///< persistent handle; 0: loaded from the blob whenever it is used
 };
 
+/// A small secret as it is kept outside the TPM that sealed it: useless anywhere else.
+struct sealed_object {
+  bytes public_area;  ///< TPM2B_PUBLIC, marshalled
+  bytes private_area; ///< TPM2B_PRIVATE, marshalled
+  /// Name (Part 1, 16) of the storage key above it: shows that the same TPM answers.
+  bytes parent_name;
+};
+/// Largest secret that is sealed (Part 2, 11.1.15: at least this much fits).
+inline constexpr std::size_t sealed_secret_bytes_max = 64;
+
 struct quoted {
   bytes quote;     ///< TPMS_ATTEST
   bytes signature; ///< TPMT_SIGNATURE
@@ -111,6 +121,14 @@ public:
   /// both agree, at most a fixed number of times. Values that take several reads count only if
   /// pcrUpdateCounter stood still meanwhile (Part 3, 22.4).
   result<quoted> quote(const ak_blob& ak, std::uint32_t mask, byte_view qualifying_data);
+
+  /// Seals a secret under the storage key. With a mask of PCRs the TPM gives it back only while
+  /// these PCRs of the SHA-256 bank have the values they have now. On its way between TPM and
+  /// processor it is encrypted. errc::unsupported: the TPM has no SHA-256 bank.
+  result<sealed_object> seal(const crypto::secret_bytes& secret, std::uint32_t pcrs);
+  /// errc::corrupted: another TPM, or it was cleared since, or the object was changed.
+  /// errc::forbidden: the PCRs have other values.
+  result<crypto::secret_bytes> unseal(const sealed_object& object, std::uint32_t pcrs);
 
   /// TPM2_PCR_Extend; one digest a bank. For the measured-boot helper.
   result<void> extend(std::uint32_t pcr, const std::vector<crypto::hash_alg>& banks,

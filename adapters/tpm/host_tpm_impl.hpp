@@ -11,6 +11,15 @@
 
 namespace custos::tpm {
 
+/// A format-1 response code without the parameter, handle or session it is about (Part 2, 6.6.2).
+constexpr TSS2_RC bare(TSS2_RC rc) {
+  return (rc & TPM2_RC_FMT1) != 0 ? rc & (TPM2_RC_FMT1 | 0x3FU) : rc;
+}
+/// The TPM itself said so, not a library on the way.
+constexpr bool is_tpm_code(TSS2_RC rc) {
+  return (rc & TSS2_RC_LAYER_MASK) == 0;
+}
+
 /// errc::tpm_failure with the TPM's or the library's own words; retryable.
 error tpm_error(const char* doing, TSS2_RC rc);
 error not_unmarshalled(const char* what);

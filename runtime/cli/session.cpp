@@ -7,6 +7,7 @@
 #include "runtime/program.hpp"
 
 #include <boost/json.hpp>
+#include <cassert>
 #include <iostream>
 
 namespace custos::cli {
@@ -37,6 +38,8 @@ result<std::shared_ptr<http::client>> session::connect() {
   if (!options_.certificate.empty()) {
     CUSTOS_TRY(o.identity, runtime::load_identity(options_.certificate, options_.key));
   }
+  if (answer_bytes_max_)
+    o.body_bytes_max = *answer_bytes_max_;
   pool_ = std::make_unique<http::io_pool>(1);
   CUSTOS_TRY(client_, http::client::create(*pool_, std::move(o)));
   return client_;
@@ -97,6 +100,22 @@ result<std::string> session::exchange(const std::string& node, const std::string
   CUSTOS_TRY(auto answer, send(std::move(call)));
   if (refused_)
     return http::error_of(answer);
+  return std::move(answer.body);
+}
+
+result<std::string> session::download(const std::string& node, const std::string& path,
+                                      const bj::value& body, std::size_t bytes_max) {
+  if (node.empty() && options_.coordinator.empty())
+    return field_error(errc::invalid_argument, "--coordinator", "expected https://host:port");
+  assert(!client_);
+  answer_bytes_max_ = bytes_max;
+  http::call call;
+  call.method = "POST";
+  call.url = (node.empty() ? options_.coordinator : node) + path;
+  call.body = bj::serialize(body);
+  CUSTOS_TRY(auto answer, send(std::move(call)));
+  if (refused_)
+    return node.empty() ? coordinator::error_of_contract(answer) : http::error_of(answer);
   return std::move(answer.body);
 }
 
@@ -265,6 +284,7 @@ int run(int argc, const char* const* argv) {
   add_provider_commands(commands);
   add_evidence_commands(commands);
   add_token_commands(commands);
+  add_backup_commands(commands);
   app.app().require_subcommand(0, 1);
   if (const auto code = app.parse(argc, argv))
     return *code;

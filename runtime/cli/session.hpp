@@ -52,6 +52,11 @@ public:
   result<std::string> exchange(const std::string& node, const std::string& method,
                                const std::string& path, std::string body);
 
+  /// A large answer of a node as it is; of the coordinator if `node` is empty. The first call of a
+  /// session.
+  result<std::string> download(const std::string& node, const std::string& path,
+                               const boost::json::value& body, std::size_t bytes_max);
+
   /// --cluster, or the only cluster of that kind in the inventory.
   result<std::string> cluster(cluster_kind kind);
 
@@ -69,6 +74,7 @@ private:
   const global_options& options_;
   std::unique_ptr<http::io_pool> pool_;
   std::shared_ptr<http::client> client_;
+  std::optional<std::size_t> answer_bytes_max_; ///< empty: what the HTTP client has
   bool refused_ = false;
 };
 
@@ -98,6 +104,7 @@ void add_inventory_commands(command_set& commands);
 void add_host_commands(command_set& commands);
 void add_evidence_commands(command_set& commands);
 void add_token_commands(command_set& commands);
+void add_backup_commands(command_set& commands);
 
 /// One segment of a path: what is not unreserved is percent-encoded (RFC 3986, 2.1).
 std::string segment(const std::string& text);

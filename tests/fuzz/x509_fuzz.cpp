@@ -3,6 +3,7 @@
 // themselves as the CA. The first octet chooses which.
 
 #include "actors/attestation/ek_trust.hpp"
+#include "adapters/crypto/spki.hpp"
 
 #include <cstdlib>
 
@@ -24,6 +25,9 @@ void look_at(const crypto::certificate& certificate) {
     octets += name.size();
   // Escapes make text longer than what it shows, within reason.
   require(octets <= 16 * certificate.der().size());
+  if (const auto spki = crypto::plain_spki_of(certificate.der()))
+    if (const auto key = certificate.public_key())
+      require(key.spki_der() == to_bytes(*spki));
   static_cast<void>(certificate.not_before());
   static_cast<void>(certificate.not_after());
   static_cast<void>(certificate.is_ca());

@@ -45,6 +45,8 @@ class Demo:
         ciphertext = self.key_through_first_node()
         self.changed_kernel()
         self.node_lost(ciphertext)
+        self.leader_lost(ciphertext)
+        self.majority_lost(ciphertext)
         self.summary()
         return s
 
@@ -157,16 +159,85 @@ class Demo:
         left = " and ".join(n for n in s.nodes if n != used)
         self.step(f"Node {used}, through which the key was made, is killed")
         s.stop(used, signal.SIGKILL)
-        opened = s.hosts["host-a"]["dir"] / "after.key"
-        s.agent("host-a", "get-key", "--provider", PROVIDER, "--context", "volume 1",
-                "--ciphertext", ciphertext, "--out", opened)
-        if opened.read_bytes() != ciphertext.with_name("volume.key").read_bytes():
-            raise Failed("another key came back")
+        self.opens(ciphertext)
         self.show(f"$ custos-host get-key --ciphertext volume.kek ...   ({left} are left)")
         s.agent("host-a", "attest")
         self.show("$ custos-host attest")
         self.prove(f"the key that was made through {used} opens through another node, and host A "
                    "attests anew")
+        s.start_node(used)
+        s.wait_voters(list(s.nodes))
+        self.show(f"{used} is started again and has caught up")
+
+    def opens(self, ciphertext):
+        """The host opens its ciphertext to the key that it was made with."""
+        opened = self.stack.hosts["host-a"]["dir"] / "after.key"
+        opened.unlink(missing_ok=True)
+        self.stack.agent("host-a", "get-key", "--provider", PROVIDER, "--context", "volume 1",
+                         "--ciphertext", ciphertext, "--out", opened)
+        if opened.read_bytes() != ciphertext.with_name("volume.key").read_bytes():
+            raise Failed("another key came back")
+
+    def deny(self, name):
+        """Changes the configuration: a TPM model that is refused from now on."""
+        return self.stack.custos("trust", "deny", name, "--model", "flawed", "--reason", "demo",
+                                 check=False)
+
+    def leader_lost(self, ciphertext):
+        s = self.stack
+        leader = s.leader("n1")
+        self.step(f"The leader of the cluster, {leader}, is killed while the configuration is "
+                  "changed")
+        self.show(s.custos("cluster", "status", "--node", s.nodes[leader]["url"]))
+        acknowledged = []
+        for i in range(6):
+            if i == 2:
+                s.stop(leader, signal.SIGKILL)
+                self.show(f"{leader} is gone")
+            began = time.monotonic()
+            done = self.deny(f"flaw-{i}")
+            if done.returncode != 0:
+                raise Failed(f"a change was refused although two nodes live: {done.stderr}")
+            acknowledged.append(f"flaw-{i}")
+            self.show(f"$ custos trust deny flaw-{i} ...   {time.monotonic() - began:.2f} s")
+        self.opens(ciphertext)
+        s.start_node(leader)
+        s.wait_voters(list(s.nodes))
+        self.has_all(acknowledged)
+        self.prove(f"another node leads; every change that was acknowledged is on all three nodes, "
+                   f"{leader} included")
+
+    def has_all(self, names):
+        s = self.stack
+        for node in s.nodes:
+            held = s.node_json(node, "/config/v1/denials", linearizable=True)
+            missing = set(names) - {one["name"] for one in held["objects"]}
+            if missing:
+                raise Failed(f"{node} lacks {missing}")
+
+    def majority_lost(self, ciphertext):
+        s = self.stack
+        names = list(s.nodes)
+        left, gone = names[0], names[1:]
+        self.step(f"Two of three nodes are killed: {' and '.join(gone)}")
+        for name in gone:
+            s.stop(name, signal.SIGKILL)
+        done = self.deny("too-few")
+        if done.returncode == 0:
+            raise Failed("a change was acknowledged by one node of three")
+        self.show(f"$ custos trust deny too-few ...\n{done.stderr.strip()}")
+        s.node_json(left, "/config/v1/denials")
+        self.opens(ciphertext)
+        s.agent("host-a", "attest")
+        self.prove("no change is taken; reading goes on, hosts attest and get their keys")
+        s.start_node(gone[0])
+        s.wait_voters([left, gone[0]])
+        if (done := self.deny("again")).returncode != 0:
+            raise Failed(f"two of three nodes take no change: {done.stderr}")
+        self.prove(f"{gone[0]} is back: changes go on")
+        s.start_node(gone[1])
+        s.wait_voters(names)
+        self.has_all(["again", "flaw-0", "flaw-5"])
 
     def summary(self):
         s = self.stack

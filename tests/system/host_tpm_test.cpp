@@ -7,101 +7,32 @@
 #include "adapters/ima/writer.hpp"
 #include "adapters/tpm/make_credential.hpp"
 #include "messages/caf_error.hpp"
+#include "tests/system/software_tpm.hpp"
 #include "tests/unit/adapters/tpm/ek_certificate_maker.hpp"
 
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <set>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace custos::tpm {
 namespace {
 
-const std::string scripts = CUSTOS_SOURCE_DIR "/tests/system/";
 constexpr std::uint32_t ak_handle = 0x81010010;
 constexpr std::uint32_t pcrs = 0xFBFF;
 
-std::string run_script(const std::string& command) {
-  FILE* const out = ::popen((command + " 2>&1").c_str(), "r");
-  if (out == nullptr)
-    return "popen failed";
-  std::string text;
-  std::array<char, 256> buffer{};
-  while (std::fgets(buffer.data(), buffer.size(), out) != nullptr)
-    text += buffer.data();
-  return ::pclose(out) == 0 ? text : "failed: " + text;
-}
-
-std::uint16_t bind_free(int fd, std::uint16_t port) {
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  where.sin_port = htons(port);
-  socklen_t size = sizeof where;
-  auto* const address = reinterpret_cast<sockaddr*>(&where);
-  if (::bind(fd, address, size) != 0 || ::getsockname(fd, address, &size) != 0)
-    return 0;
-  return ntohs(where.sin_port);
-}
-
-/// A port that is free with its neighbour: swtpm needs two.
-std::uint16_t free_ports() {
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    const int one = ::socket(AF_INET, SOCK_STREAM, 0);
-    const int two = ::socket(AF_INET, SOCK_STREAM, 0);
-    const auto port = bind_free(one, 0);
-    const bool both = port != 0 && port != 0xFFFF && bind_free(two, port + 1) != 0;
-    ::close(one);
-    ::close(two);
-    if (both)
-      return port;
-  }
-  return 0;
-}
-
 class host_tpm_system : public ::testing::Test {
 protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "custos-tpm-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    dir_ = name;
-    port_ = free_ports();
-    ASSERT_NE(port_, 0);
-    power_on();
-  }
-  void TearDown() override {
-    power_off();
-    std::filesystem::remove_all(dir_);
-  }
-
-  void power_on() {
-    const auto out = run_script(scripts + "start_swtpm.sh " + (dir_ / "tpm").string() + " " +
-                                std::to_string(port_));
-    ASSERT_NE(std::stoi(out), 0) << out;
-    pid_ = std::stoi(out);
-  }
+  void power_on() { tpm_.power_on(); }
   void power_off() {
     device_.reset();
-    if (pid_ <= 0)
-      return;
-    ::kill(pid_, SIGTERM);
-    // It is not our child; its port is free when it has gone.
-    run_script("timeout 20 tail -s 0.05 --pid=" + std::to_string(std::exchange(pid_, 0)) +
-               " -f /dev/null");
+    tpm_.power_off();
   }
   void reboot() {
     power_off();
     power_on();
   }
-  [[nodiscard]] std::string tcti() const {
-    return "swtpm:host=127.0.0.1,port=" + std::to_string(port_);
-  }
+  [[nodiscard]] std::string tcti() const { return tpm_.tcti(); }
   host_tpm& device(ek_kind ek = ek_kind::automatic) {
     device_.reset(); // one client at a time
     auto opened = host_tpm::open(tcti(), ek);
@@ -112,7 +43,7 @@ protected:
   /// One of tpm2-tools, between two uses of the device.
   std::string tool(const std::string& command) {
     device_.reset();
-    return run_script("TPM2TOOLS_TCTI=" + tcti() + " " + command);
+    return tpm_.tool(command);
   }
   void define_nv(std::uint32_t index, byte_view content, const char* attributes, std::size_t room) {
     const auto file = dir_ / "nv.bin";
@@ -165,9 +96,8 @@ protected:
         << "every active bank";
   }
 
-  std::filesystem::path dir_;
-  std::uint16_t port_ = 0;
-  int pid_ = 0;
+  custos::test::software_tpm tpm_;
+  std::filesystem::path dir_ = tpm_.dir();
   std::unique_ptr<host_tpm> device_;
 };
 

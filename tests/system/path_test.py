@@ -198,8 +198,9 @@ class WholePath(unittest.TestCase):
 
             ahead = s.custos_json("token", "rotate", "--signs-in-seconds", "3600")
             kids.append(ahead)
-            published = curl(self.urls[1] + "/.well-known/jwks.json", "--cacert", self.ca).json()
-            self.assertIn(ahead, {k["kid"] for k in published["keys"]})
+            wait_for("another node publishes it", lambda: ahead in {
+                k["kid"] for k in curl(self.urls[1] + "/.well-known/jwks.json", "--cacert",
+                                       self.ca).json()["keys"]}, 5)
             token = self.foreign.attest(self.urls[0], self.urls[1])
             self.assertEqual(jwt.get_unverified_header(token)["kid"], kids[3], "not yet its time")
             states = {k["kid"]: k["state"] for k in s.custos_json("token", "keys")}
@@ -207,7 +208,8 @@ class WholePath(unittest.TestCase):
 
             s.custos("token", "forget", kids[1])
             for url in self.urls:
-                self.problem(self.foreign.ask_key(url, GENERATE, {}, tokens[2]), 401)
+                wait_for(f"{url} refuses it", lambda u=url: self.foreign.ask_key(
+                    u, GENERATE, {}, tokens[2]).status == 401, 5)
             with self.assertRaises(StopIteration):
                 self.verified(tokens[2])
             self.assertEqual(s.custos(*verify, "custos-keys", check=False).returncode, 1)
@@ -391,7 +393,7 @@ class WholePath(unittest.TestCase):
         self.assertIn("/config/v1/tpm-cas", json.dumps(record))
         self.problem(curl(self.urls[0] + "/config/v1/tpm-cas", "--cacert", self.ca), 401)
         self.stack.custos("cluster", "certificate", "--name", "looker", "--role", "auditor",
-                          "--node", ",".join(self.urls), "--out-dir", folder)
+                          "--node", self.urls[0], "--out-dir", folder)
         self.assertEqual(self.as_admin(self.urls[0], "/config/v1/tpm-cas", who="looker",
                                        folder=folder).status, 200)
         self.problem(self.as_admin(self.urls[0], "/config/v1/tpm-cas/x", "DELETE", who="looker",
@@ -521,13 +523,10 @@ class WholePath(unittest.TestCase):
             s.agent("host-a", "attest")
             answer = self.stack.custos("cluster", "status", check=False)
             self.assertEqual(answer.returncode, 0, answer.stderr)
-            failed = self.stack.custos("trust", "settings", "--require-endorsement-keys", "false",
-                                       check=False)
-            self.assertEqual(failed.returncode, 69, failed.stderr)
-            self.assertIn(used, failed.stderr)
+            self.stack.custos("trust", "settings", "--require-endorsement-keys", "false")
         finally:
             s.start_node(used)
-        self.stack.custos("trust", "settings", "--require-endorsement-keys", "false")
+            s.wait_voters(list(s.nodes))
 
     def test_every_program_stops_cleanly_and_starts_again(self):
         s = self.stack
@@ -550,6 +549,10 @@ class WholePath(unittest.TestCase):
         again = s.custos(*join, self.folder / "n5", "--node-name", "n5", check=False)
         self.assertEqual(again.returncode, 77, again.stderr)
         self.assertFalse((self.folder / "n5").exists())
+        members = {m["node"]: m["role"] for m in s.cluster_status("n2")["members"]}
+        self.assertEqual(members["n4"], "standby", "it votes when it has caught up, not before")
+        s.custos("cluster", "remove", "n4", "--node", self.urls[1])
+        self.assertNotIn("n4", {m["node"] for m in s.cluster_status("n2")["members"]})
 
     # ---- secrets ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -241,16 +242,31 @@ class Stack:
         self.relays.append(relay)
         return relay.port
 
-    def start_node(self, name):
+    def start_node(self, name, ready=True, move=False):
+        """`move`: the others have to be told where its link is now."""
         n = self.nodes[name]
+        moved = ("--cluster-address", f"127.0.0.1:{n['link']}") if move else ()
         self.start(name, self.binaries / "custos-node", "--data-dir", n["dir"],
                    "--listen", f"127.0.0.1:{n['port']}", "--ops-listen", f"127.0.0.1:{n['ops']}",
-                   "--log-format", "json", "--log-level", "debug")
-        self.ready(name, n["ops"])
+                   "--cluster-listen", f"127.0.0.1:{n['link']}",
+                   *moved, "--log-format", "json", "--log-level", "debug")
+        if ready:
+            self.ready(name, n["ops"])
+
+    def wait_end(self, name, seconds=START_SECONDS_MAX):
+        """The exit code of a process that ends by itself."""
+        child = self.children.pop(name)
+        try:
+            return child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            raise Failed(f"{name} goes on:\n{self.log_of(name)[-3000:]}") from None
 
     def _new_node(self, name):
         port = free_ports(1)
         self.nodes[name] = {"dir": self.folder / name, "port": port, "ops": free_ports(1),
+                            "link": free_ports(1),
                             "url": f"https://127.0.0.1:{port}", "seen": self._relay(name, port)}
         return self.nodes[name]
 
@@ -258,24 +274,88 @@ class Stack:
         n = self._new_node(name)
         self.custos("cluster", "init", "--data-dir", n["dir"], "--name", "demo", "--node-name", name,
                     "--issuer", n["url"], "--addresses", "127.0.0.1,localhost",
+                    "--cluster-address", f"127.0.0.1:{n['link']}",
                     "--admin-dir", self.admin)
         self.start_node(name)
 
-    def join(self, name, through):
-        n = self._new_node(name)
+    def join(self, name, through, replace=False):
+        n = self.nodes[name] if replace else self._new_node(name)
         token = self.folder / f"{name}.token"
         self.custos("cluster", "token", "--node", self.nodes[through]["url"], "--out", token)
         self.custos("cluster", "join", "--data-dir", n["dir"], "--token-file", token,
-                    "--node-name", name, "--addresses", "127.0.0.1,localhost")
+                    "--node-name", name, "--addresses", "127.0.0.1,localhost",
+                    "--cluster-address", f"127.0.0.1:{n['link']}",
+                    *(("--replace",) if replace else ()))
         token.unlink()
         self.start_node(name)
+
+    def restore(self, file, phrase, admin):
+        """The first node of a new cluster from a backup; administrators as they were."""
+        self.admin = admin
+        n = self._new_node("n1")
+        self.custos("backup", "restore", file, "--passphrase-file", phrase, "--data-dir", n["dir"],
+                    "--node-name", "n1", "--addresses", "127.0.0.1,localhost",
+                    "--cluster-address", f"127.0.0.1:{n['link']}")
+        self.start_node("n1")
+
+    def cluster_status(self, node):
+        """The cluster as a node sees it; nothing while the node does not say."""
+        text = self.custos("--output", "json", "cluster", "status", "--node",
+                           self.nodes[node]["url"], check=False).stdout
+        return json.loads(text) if text else {}
+
+    def wait_voters(self, names):
+        """Until these nodes vote, one of them leads, and all have what is committed."""
+        def all_vote():
+            status = self.cluster_status(names[0])
+            members = {m["node"]: m for m in status.get("members", [])}
+            return status.get("leader") in names and all(
+                n in members and members[n]["role"] in ("voter", "leader") and
+                members[n]["lag"] == 0 for n in names) and status
+        return wait_for(f"{', '.join(names)} vote", all_vote)
+
+    def _context(self):
+        context = ssl.create_default_context(cafile=self.admin / "ca.crt")
+        context.load_cert_chain(self.admin / "admin.crt", self.admin / "admin.key")
+        return context
+
+    def _ask(self, node, path, method="GET", body=None, headers=None):
+        """Status and JSON of a node's answer to the administrator."""
+        request = urllib.request.Request(
+            self.nodes[node]["url"] + path, method=method, headers=headers or {},
+            data=None if body is None else json.dumps(body).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=self._context()) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.loads(refused.read())
+
+    def get_json(self, node, path, linearizable=False):
+        headers = {"Custos-Consistency": "linearizable"} if linearizable else {}
+        return self._ask(node, path, headers=headers)
+
+    def put_json(self, node, path, body):
+        return self._ask(node, path, "PUT", body)
+
+    def node_json(self, node, path, linearizable=False):
+        """The same, which has to be a good answer."""
+        status, body = self.get_json(node, path, linearizable)
+        if status != 200:
+            raise Failed(f"{node} {path}: {status} {body}")
+        return body
+
+    def server_certificate(self, node):
+        return ssl.get_server_certificate(("127.0.0.1", self.nodes[node]["port"]))
+
+    def leader(self, ask):
+        return wait_for("there is a leader", lambda: self.cluster_status(ask).get("leader"))
 
     def start_coordinator(self):
         folder = self.folder / "coordinator"
         folder.mkdir(exist_ok=True)
         if not (folder / "coordinator-client.crt").exists():
             self.custos("cluster", "certificate", "--name", "coordinator", "--out-dir", folder,
-                        "--node", ",".join(n["url"] for n in self.nodes.values()))
+                        "--node", next(iter(self.nodes.values()))["url"])
             (folder / "coordinator.crt").rename(folder / "coordinator-client.crt")
             (folder / "coordinator.key").rename(folder / "coordinator-client.key")
             self.coordinator_port = free_ports(1)
@@ -320,6 +400,8 @@ class Stack:
         self.init_cluster(names[0])
         for name in names[1:]:
             self.join(name, names[0])
+        if len(names) % 2 == 1:
+            self.wait_voters(names)
         self.start_coordinator()
         self.custos("inventory", "add-cluster", "demo", "--type", "trust-authority")
         for name in names:

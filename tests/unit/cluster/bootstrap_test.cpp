@@ -1,6 +1,7 @@
 #include "cluster/bootstrap.hpp"
 
 #include "cluster/config_storage.hpp"
+#include "cluster/replica/raft_store.hpp"
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 #include "tests/unit/cluster/test_certificates.hpp"
 
@@ -11,7 +12,6 @@ namespace custos::cluster {
 
 namespace {
 
-using custos::test::found_in_files;
 using custos::test::temporary_directory;
 using custos::test::write_file;
 using test::now;
@@ -110,17 +110,30 @@ TEST_F(first_node, opens_in_one_process_only) {
 }
 
 TEST_F(first_node, restarts_with_the_same_configuration) {
-  std::string fingerprint;
+  const auto before = state_of(*opened(data_dir()));
+  EXPECT_EQ(before.revision(), 1U);
+  EXPECT_EQ(before.applied_index(), 1U);
+  const auto after = state_of(*opened(data_dir()));
+  EXPECT_EQ(after.fingerprint(), before.fingerprint());
+  const auto replica = replica::load_replica(*opened(data_dir())->store());
+  ASSERT_TRUE(replica.ok()) << replica.failure().message;
+  EXPECT_EQ(replica->self, 1U);
+  EXPECT_TRUE(raft::is_voter(*replica->base.members, 1));
+}
+
+TEST_F(first_node, keeps_commands_that_were_left_for_it) {
   {
     const auto node = opened(data_dir());
-    const auto applied = apply_offline(*node, principal_command("aud", role::auditor, "test"));
-    ASSERT_TRUE(applied.ok());
-    EXPECT_EQ(applied->revision, 2U);
-    fingerprint = applied->fingerprint;
+    ASSERT_TRUE(leave_command(*node, principal_command("aud", role::auditor, "test")).ok());
   }
-  const auto state = state_of(*opened(data_dir()));
-  EXPECT_EQ(state.revision(), 2U);
-  EXPECT_EQ(state.fingerprint(), fingerprint);
+  const auto node = opened(data_dir());
+  const auto left = left_commands(*node);
+  ASSERT_TRUE(left.ok()) << left.failure().message;
+  ASSERT_EQ(left->size(), 1U);
+  EXPECT_EQ(left->front().name, "aud");
+  EXPECT_EQ(state_of(*node).revision(), 1U) << "nothing changes but through the log";
+  ASSERT_TRUE(forget_left_command(*node, left->front().operation_id).ok());
+  EXPECT_TRUE(left_commands(*node)->empty());
 }
 
 TEST_F(first_node, says_when_the_node_key_is_missing) {
@@ -165,37 +178,6 @@ TEST_F(first_node, says_when_the_format_is_of_another_version) {
 TEST_F(first_node, says_when_the_store_is_gone) {
   fs::remove_all(db());
   EXPECT_EQ(refused(data_dir()).code, errc::corrupted);
-}
-
-/// Looks for every secret of the cluster, raw and in the text forms we write, in all files.
-TEST_F(first_node, leaves_no_secret_in_its_files) {
-  std::vector<bytes> secrets;
-  const auto add = [&](byte_view octets) { secrets.push_back(to_bytes(octets)); };
-  {
-    const auto node = opened(data_dir());
-    const auto& keys = *node->keys();
-    add(keys.data_key->reveal_secret());
-    add(keys.challenge_key->reveal_secret());
-    for (const auto* key :
-         {&keys.ca_key, &keys.token_key, &keys.ak_ca_key, &node->identity().tls_key}) {
-      // In the DER of a P-256 key the private scalar begins at octet 36 (RFC 5958, RFC 5915).
-      const auto der = key->pkcs8_der();
-      add(der.reveal_secret().subspan(36, 32));
-    }
-    const auto token = issue_join_token(*node, "https://n1.example.org", 600, now);
-    add(parse_join_token(*token)->secret.reveal_secret());
-  }
-  const auto admin = made.administrator.private_key_pem.reveal_secret();
-  EXPECT_FALSE(found_in_files(data_dir(), as_text(admin.subspan(60, 40))));
-  opened(data_dir()); // recovery writes tables beside the log
-  for (const auto& secret : secrets) {
-    EXPECT_FALSE(found_in_files(data_dir(), as_text(secret)));
-    EXPECT_FALSE(found_in_files(data_dir(), crypto::hex(secret)));
-    EXPECT_FALSE(found_in_files(data_dir(), crypto::base64url(secret)));
-    EXPECT_FALSE(found_in_files(data_dir(), crypto::base64(secret)));
-  }
-  // The search itself works: what is public is found.
-  EXPECT_TRUE(found_in_files(data_dir(), store_format));
 }
 
 TEST(init, refuses_bad_options_and_leaves_nothing) {
@@ -264,11 +246,16 @@ TEST_F(first_node, renews_its_certificate) {
   bytes after;
   {
     const auto node = opened(data_dir());
-    before = node->identity().certificate.der();
-    EXPECT_EQ(renew_node_certificate(*node, {"n2", {"a"}, {}}, now).failure().field, "node_name");
-    const auto renewed = renew_node_certificate(*node, {"n1", {"new.example.org"}, {}}, now + 60);
+    const auto present = node->identity().certificate;
+    before = present.der();
+    const auto renewed = renewed_identity(*node, now + 60);
     ASSERT_TRUE(renewed.ok());
+    EXPECT_EQ(renewed->certificate.dns_names(), present.dns_names());
+    EXPECT_EQ(renewed->certificate.ip_addresses(), present.ip_addresses());
+    EXPECT_EQ(node->identity().certificate.der(), before) << "nothing is stored yet";
+    ASSERT_TRUE(node->replace_identity(*renewed).ok());
     after = renewed->certificate.der();
+    EXPECT_EQ(node->identity().certificate.der(), after);
   }
   EXPECT_NE(before, after);
   const auto node = opened(data_dir());

@@ -41,7 +41,6 @@ TEST(cluster_keys, are_fresh_each_time) {
   const auto b = fresh();
   EXPECT_EQ(a.cluster_id.size(), 32U);
   EXPECT_NE(a.cluster_id, b.cluster_id);
-  EXPECT_FALSE(crypto::equal(a.data_key->reveal_secret(), b.data_key->reveal_secret()));
   EXPECT_FALSE(a.ca_key.same_public(b.ca_key));
   EXPECT_FALSE(a.ca_key.same_public(a.ak_ca_key));
   EXPECT_FALSE(a.ca_key.same_public(a.token_key));
@@ -73,7 +72,6 @@ TEST(cluster_keys, come_back_from_octets) {
   EXPECT_EQ(back->token_kid, keys.token_kid);
   EXPECT_TRUE(back->ak_ca_key.same_public(keys.ak_ca_key));
   EXPECT_EQ(back->ak_ca_certificate.der(), keys.ak_ca_certificate.der());
-  EXPECT_TRUE(crypto::equal(back->data_key->reveal_secret(), keys.data_key->reveal_secret()));
   EXPECT_TRUE(
       crypto::equal(back->challenge_key->reveal_secret(), keys.challenge_key->reveal_secret()));
   EXPECT_TRUE(crypto::equal(serialize(*back).reveal_secret(), octets.reveal_secret()));
@@ -138,11 +136,17 @@ TEST(cluster_keys, refuses_odd_node_requests) {
 
 namespace {
 
+node_key fresh_node_key() {
+  return {"id",
+          {},
+          std::make_shared<const crypto::secret_bytes>(crypto::random_secret(node_key_bytes))};
+}
+
 class stored_keys : public testing::Test {
 protected:
   stored_keys() {
     rocksdb::write_batch batch;
-    EXPECT_TRUE(add_keys(batch, keys, identity_of(keys, "n1"), node_key).ok());
+    EXPECT_TRUE(add_keys(batch, keys, ring, identity_of(keys, "n1"), under).ok());
     EXPECT_TRUE(store->write(batch).ok());
   }
   void damage(const std::string& key) {
@@ -157,17 +161,18 @@ protected:
     batch.erase(key);
     ASSERT_TRUE(store->write(batch).ok());
   }
-  errc failure() { return load_keys(*store, node_key).failure().code; }
+  errc failure() { return load_keys(*store, under).failure().code; }
 
   cluster_keys keys = fresh();
-  crypto::secret_bytes node_key = crypto::random_secret(node_key_bytes);
+  data_key_ring ring = first_data_key_ring();
+  node_key under = fresh_node_key();
   std::shared_ptr<rocksdb::kv_store> store = rocksdb::make_memory_store();
 };
 
 } // namespace
 
 TEST_F(stored_keys, come_back) {
-  const auto loaded = load_keys(*store, node_key);
+  const auto loaded = load_keys(*store, under);
   ASSERT_TRUE(loaded.ok()) << loaded.failure().message;
   EXPECT_EQ(loaded->keys.cluster_id, keys.cluster_id);
   EXPECT_EQ(loaded->identity.name, "n1");
@@ -175,7 +180,7 @@ TEST_F(stored_keys, come_back) {
 }
 
 TEST_F(stored_keys, need_the_node_key) {
-  const auto loaded = load_keys(*store, crypto::random_secret(node_key_bytes));
+  const auto loaded = load_keys(*store, fresh_node_key());
   ASSERT_FALSE(loaded.ok());
   EXPECT_EQ(loaded.failure().code, errc::crypto_failure);
   EXPECT_EQ(loaded.failure().field, "node_key");
@@ -187,7 +192,7 @@ TEST_F(stored_keys, damage_is_noticed) {
 }
 
 TEST_F(stored_keys, damage_of_the_node_key_wrapping_is_noticed) {
-  damage("node/data-key");
+  damage("node/data-key/" + text_of(ring.current));
   EXPECT_EQ(failure(), errc::crypto_failure);
 }
 
@@ -197,17 +202,19 @@ TEST_F(stored_keys, damage_of_the_identity_is_noticed) {
 }
 
 TEST_F(stored_keys, another_nodes_certificate_is_noticed) {
-  const sealer seals(keys.data_key);
   auto other = identity_of(keys, "n2");
   other.tls_key = crypto::generate_p256().value();
   rocksdb::write_batch batch;
-  ASSERT_TRUE(add_identity(batch, seals, other).ok());
+  ASSERT_TRUE(add_identity(batch, other, under).ok());
   ASSERT_TRUE(store->write(batch).ok());
   EXPECT_EQ(failure(), errc::corrupted);
 }
 
 TEST_F(stored_keys, missing_parts_are_noticed) {
-  for (const char* const key : {"node/identity", "node/tls-key", "cluster/keys", "node/data-key"}) {
+  const auto data_key = "node/data-key/" + text_of(ring.current);
+  for (const auto& key :
+       {std::string("node/identity"), std::string("node/tls-key"), std::string("cluster/keys"),
+        std::string("node/data-key-current"), data_key}) {
     remove(key);
     EXPECT_EQ(failure(), errc::corrupted) << key;
   }

@@ -17,13 +17,21 @@ const std::string digest384(96, 'b');
 
 template <class T>
 T read(object_kind kind, const std::string& document) {
-  auto out = read_object(kind, kind == object_kind::settings ? "settings" : "x", document);
+  auto out = read_object(kind,
+                         kind == object_kind::settings   ? "settings"
+                         : kind == object_kind::data_key ? "00ff10ab"
+                                                         : "x",
+                         document);
   EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.failure().field + ": " + out.failure().message);
   return out.ok() ? std::get<T>(*out) : T{};
 }
 
 std::string rewritten(object_kind kind, const std::string& document) {
-  const auto out = read_object(kind, kind == object_kind::settings ? "settings" : "x", document);
+  const auto out = read_object(kind,
+                               kind == object_kind::settings   ? "settings"
+                               : kind == object_kind::data_key ? "00ff10ab"
+                                                               : "x",
+                               document);
   return out.ok() ? write_object(*out) : "error: " + out.failure().message;
 }
 
@@ -42,8 +50,11 @@ struct refused {
 
 void expect_refused(object_kind kind, const std::vector<refused>& cases) {
   for (const auto& c : cases) {
-    const auto out =
-        read_object(kind, kind == object_kind::settings ? "settings" : "x", c.document);
+    const auto out = read_object(kind,
+                                 kind == object_kind::settings   ? "settings"
+                                 : kind == object_kind::data_key ? "00ff10ab"
+                                                                 : "x",
+                                 c.document);
     ASSERT_FALSE(out.ok()) << c.document;
     EXPECT_EQ(out.failure().field, c.field) << c.document << " -> " << out.failure().message;
     EXPECT_EQ(out.failure().code, c.code) << c.document << " -> " << out.failure().message;
@@ -346,7 +357,7 @@ TEST(config_codec, base_image_demand_refusals) {
 namespace {
 
 std::string full_provider(const test::made& client, const test::made& server) {
-  const auto sealed = crypto::base64url(bytes(30, 1));
+  const auto sealed = crypto::base64url(bytes(34, 2));
   return R"({"access":{"hosts":["h1"],"images":["img"]},"client_certificate":)" +
          json_text(client.cert.pem()) +
          R"(,"legacy_ciphers":true,"mode":"remote","primary_key_id":"k1",)"
@@ -372,10 +383,10 @@ TEST(config_codec, key_provider) {
   EXPECT_EQ(p.servers[0].host, "kms1.example.org");
   EXPECT_EQ(p.servers[0].port, 5697);
   EXPECT_EQ(p.client_certificate, client.cert.pem());
-  EXPECT_EQ(p.client_private_key.sealed, bytes(30, 1));
+  EXPECT_EQ(p.client_private_key.sealed, bytes(34, 2));
   EXPECT_EQ(p.trusted_peer_certificates, std::vector<std::string>{server.cert.pem()});
   EXPECT_EQ(p.username, "u");
-  EXPECT_EQ(p.password.sealed, bytes(30, 1));
+  EXPECT_EQ(p.password.sealed, bytes(34, 2));
   EXPECT_EQ(p.timeout_ms, 100U);
   EXPECT_TRUE(p.legacy_ciphers);
   EXPECT_EQ(p.access.images, std::vector<std::string>{"img"});
@@ -396,8 +407,8 @@ TEST(config_codec, key_provider_refusals) {
   const auto change = [&](const std::string& from, const std::string& to) {
     return with(good, from, to);
   };
-  const auto sealed = crypto::base64url(bytes(30, 1));
-  const auto unknown = crypto::base64url(bytes(30, 2));
+  const auto sealed = crypto::base64url(bytes(34, 2));
+  const auto unknown = crypto::base64url(bytes(34, 1));
   expect_refused(
       object_kind::key_provider,
       {{"{}", "/servers"},
@@ -420,7 +431,7 @@ TEST(config_codec, key_provider_refusals) {
        {change(R"(private_key":")" + sealed, R"(private_key":"!!)"), "/sealed_client_private_key"},
        {change(R"(private_key":")" + sealed, R"(private_key":")" + unknown),
         "/sealed_client_private_key"},
-       {change(R"(password":")" + sealed, R"(password":"AQEB)"), "/sealed_password"},
+       {change(R"(password":")" + sealed, R"(password":"AgIC)"), "/sealed_password"},
        {change(R"("username":"u")", R"("username":"")"), "/username"},
        {change("\"u\"", "\"" + std::string(257, 'u') + "\""), "/username"},
        {change(R"("timeout_ms":100)", R"("timeout_ms":99)"), "/timeout_ms"},
@@ -463,6 +474,31 @@ TEST(config_codec, host) {
                                      {with(bad, "true", "1"), "/quarantined"}});
 }
 
+TEST(config_codec, data_key) {
+  const std::string good = R"({"created":1,"wrapped":{"n1":"aa.bb.cc.dd.ee","n2":"f-._.h.i.j"}})";
+  const auto out = read_object(object_kind::data_key, "00ff10ab", good);
+  ASSERT_TRUE(out.ok()) << out.failure().message;
+  EXPECT_EQ(write_object(*out), good);
+  const auto& key = std::get<data_key>(*out);
+  EXPECT_EQ(key.name, "00ff10ab");
+  EXPECT_EQ(key.created, 1);
+  EXPECT_EQ(key.wrapped.at("n2"), "f-._.h.i.j");
+  const auto refused = [](const std::string& document) {
+    const auto read = read_object(object_kind::data_key, "00ff10ab", document);
+    return read ? "nothing" : read.failure().field;
+  };
+  EXPECT_EQ(refused("{}"), "/created");
+  EXPECT_EQ(refused(with(good, R"("created":1)", R"("created":0)")), "/created");
+  EXPECT_EQ(refused(R"({"created":1})"), "/wrapped");
+  EXPECT_EQ(refused(R"({"created":1,"wrapped":{}})"), "/wrapped");
+  EXPECT_EQ(refused(with(good, "\"n1\"", "\"/n1\"")), "/wrapped");
+  EXPECT_EQ(refused(with(good, "aa.bb.cc.dd.ee", "aa.bb.cc.dd")), "/wrapped/n1");
+  EXPECT_EQ(refused(with(good, "aa.bb.cc.dd.ee", "a+.bb.cc.dd.ee")), "/wrapped/n1");
+  EXPECT_EQ(refused(with(good, "aa.bb.cc.dd.ee", std::string(1024, 'a') + "....")), "/wrapped/n1");
+  for (const auto* const name : {"x", "00FF10AB", "00ff10a", "00ff10abc"})
+    EXPECT_EQ(read_object(object_kind::data_key, name, good).failure().field, "name") << name;
+}
+
 /// Every member the writer knows is described, and nothing else.
 TEST(config_codec, describes_its_fields) {
   const auto described = [](object_kind kind) {
@@ -475,11 +511,14 @@ TEST(config_codec, describes_its_fields) {
   for (const auto kind :
        {object_kind::tpm_ca, object_kind::endorsement_key, object_kind::base_image,
         object_kind::settings, object_kind::key_provider, object_kind::principal, object_kind::host,
-        object_kind::token_key, object_kind::denial}) {
+        object_kind::token_key, object_kind::denial, object_kind::data_key}) {
     EXPECT_FALSE(described(kind).empty()) << to_string(kind);
     // An unknown member is refused by name, a described one is asked for.
     for (const auto& member : described(kind)) {
-      const auto out = read_object(kind, kind == object_kind::settings ? "settings" : "x",
+      const auto out = read_object(kind,
+                                   kind == object_kind::settings   ? "settings"
+                                   : kind == object_kind::data_key ? "00ff10ab"
+                                                                   : "x",
                                    "{\"" + member + "\":{}}");
       ASSERT_FALSE(out.ok() && member != "access") << member;
       EXPECT_NE(out.failure().message, "expected no such member") << member;

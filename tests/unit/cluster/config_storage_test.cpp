@@ -24,8 +24,9 @@ void run(rocksdb::kv_store& store, config_state& state, const config_command& co
   ASSERT_TRUE(change.ok()) << change.failure().message;
   rocksdb::write_batch batch;
   add_changes(batch, state, *change);
-  ASSERT_TRUE(store.write(batch).ok());
   state.commit(*change);
+  add_head(batch, state);
+  ASSERT_TRUE(store.write(batch).ok());
 }
 
 class config_storage : public testing::Test {
@@ -70,12 +71,62 @@ TEST_F(config_storage, comes_back_as_it_was) {
   ASSERT_TRUE(loaded.ok()) << loaded.failure().message;
   EXPECT_EQ(loaded->revision(), 2U);
   EXPECT_EQ(loaded->fingerprint(), state.fingerprint());
-  EXPECT_EQ(loaded->all(object_kind::host).size(), 1U);
+  EXPECT_EQ(loaded->state_hash(), state.state_hash());
+  EXPECT_EQ(loaded->count(object_kind::host), 1U);
   ASSERT_EQ(loaded->operations().size(), 1U);
   const auto again = loaded->apply(put_principal("a", "op-a"));
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->outcome.revision, 1U);
   EXPECT_EQ(again->next.revision(), 2U);
+}
+
+TEST_F(config_storage, refusals_come_back) {
+  auto missing = put_principal("nobody", "op-r");
+  missing.action = config_action::erase;
+  missing.document.clear();
+  const auto change = state.judge({missing, 0}, 7);
+  ASSERT_TRUE(change.refusal.has_value());
+  rocksdb::write_batch batch;
+  add_changes(batch, state, change);
+  state.commit(change);
+  state.set_applied(7);
+  add_head(batch, state);
+  ASSERT_TRUE(store->write(batch).ok());
+  const auto loaded = load_state(*store);
+  ASSERT_TRUE(loaded.ok()) << loaded.failure().message;
+  EXPECT_EQ(loaded->applied_index(), 7U);
+  EXPECT_EQ(loaded->state_hash(), state.state_hash());
+  const auto again = loaded->judge({missing, 0}, 8);
+  EXPECT_TRUE(again.repeated);
+  ASSERT_TRUE(again.refusal.has_value());
+  EXPECT_EQ(again.refusal->code, errc::not_found);
+  EXPECT_EQ(again.refusal->message, change.refusal->message);
+}
+
+TEST_F(config_storage, entries_that_change_nothing_are_counted) {
+  state.set_applied(12);
+  rocksdb::write_batch batch;
+  add_head(batch, state);
+  EXPECT_EQ(batch.changes().size(), 1U);
+  ASSERT_TRUE(store->write(batch).ok());
+  EXPECT_EQ(load_state(*store)->applied_index(), 12U);
+}
+
+TEST_F(config_storage, another_state_takes_the_place_of_everything) {
+  config_state other;
+  other.commit(*other.plan(put_principal("z", "op-z")));
+  other.set_applied(40);
+  overwrite("config/stray", "what an older program left");
+  overwrite("cluster/identity", "not of the configuration");
+  rocksdb::write_batch batch;
+  replace_everything(batch, other);
+  ASSERT_TRUE(store->write(batch).ok());
+  const auto loaded = load_state(*store);
+  ASSERT_TRUE(loaded.ok()) << loaded.failure().message;
+  EXPECT_EQ(loaded->state_hash(), other.state_hash());
+  EXPECT_EQ(loaded->applied_index(), 40U);
+  EXPECT_EQ(loaded->find(object_kind::principal, "a"), nullptr);
+  EXPECT_TRUE(store->get("cluster/identity")->has_value());
 }
 
 TEST_F(config_storage, erased_objects_stay_erased) {
@@ -133,6 +184,14 @@ TEST_F(config_storage, notices_a_damaged_host) {
   expect_corrupted("hosts/h");
 }
 
+TEST_F(config_storage, notices_a_changed_host) {
+  overwrite("config/object/hosts/h",
+            R"({"ek_spki_sha256":")" + std::string(64, 'b') + R"(","quarantined":false})");
+  expect_corrupted("hosts or operations");
+  remove("config/object/hosts/h");
+  expect_corrupted("hosts or operations");
+}
+
 TEST_F(config_storage, notices_a_missing_or_damaged_head) {
   overwrite("config/head", R"({"revision":2})");
   expect_corrupted("config/head");
@@ -146,11 +205,28 @@ TEST_F(config_storage, notices_missing_settings) {
 }
 
 TEST_F(config_storage, notices_damaged_operations) {
-  overwrite("config/operation/00000000000000000001", "{}");
-  expect_corrupted("config/operation");
-  remove("config/operation/00000000000000000001");
+  run(*store, state, put_principal("c", "op-c"));
+  const std::string first = "config/operation/00000000000000000001";
+  const std::string second = "config/operation/00000000000000000002";
+  const auto kept = store->get(first);
+  overwrite(first, "{}");
+  expect_corrupted(first);
+  overwrite(first, as_text(**store->get(second)));
+  expect_corrupted(first);
+  auto changed = **kept;
+  changed.at(8 + 1 + 4) ^= 1U; // the digest of its command
+  overwrite(first, as_text(changed));
+  expect_corrupted("does not follow");
+  overwrite(first, as_text(**kept));
+  EXPECT_TRUE(load_state(*store).ok());
+  const auto kept_second = store->get(second);
+  remove(second);
+  expect_corrupted("hosts or operations");
+  overwrite(second, as_text(**kept_second));
+  remove(first);
+  expect_corrupted("hosts or operations");
   overwrite("config/operation/x", "{}");
-  expect_corrupted("config/operation");
+  expect_corrupted("config/operation/x");
 }
 
 TEST_F(config_storage, notices_unknown_keys) {

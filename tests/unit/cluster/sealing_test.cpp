@@ -1,20 +1,15 @@
 #include "cluster/sealing.hpp"
 
 #include "adapters/crypto/crypto.hpp"
-#include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 
-#include <sys/stat.h>
+#include <thread>
 
 namespace custos::cluster {
 
 namespace {
 
-using custos::test::temporary_directory;
-using custos::test::write_file;
-
-sealer fresh_sealer() {
-  return sealer(
-      std::make_shared<const crypto::secret_bytes>(crypto::random_secret(data_key_bytes)));
+crypto::secret_ptr fresh_key() {
+  return std::make_shared<const crypto::secret_bytes>(crypto::random_secret(data_key_bytes));
 }
 
 std::string opened(const sealer& s, const sealed_secret& sealed, std::string_view use) {
@@ -23,29 +18,44 @@ std::string opened(const sealer& s, const sealed_secret& sealed, std::string_vie
              : "error: " + std::string(to_string(out.failure().code));
 }
 
+/// Two keys, the second one current.
+data_key_ring two_keys(const data_key_ring& first) {
+  auto out = first;
+  const auto key = fresh_key();
+  EXPECT_TRUE(add_key(out, key, 100).ok());
+  out.current = id_of(*key);
+  return out;
+}
+
 } // namespace
 
 TEST(sealing, opens_what_it_sealed) {
-  const auto s = fresh_sealer();
+  const sealer s(first_data_key_ring());
   const auto sealed = s.seal(as_bytes("a secret"), "use");
   ASSERT_TRUE(sealed.ok());
-  EXPECT_EQ(sealed->sealed.size(), 1 + 12 + 8 + 16U);
+  EXPECT_EQ(sealed->sealed.size(), 1 + 4 + 12 + 8 + 16U);
+  EXPECT_EQ(sealed->sealed.front(), 2);
+  EXPECT_EQ(data_key_of(sealed->sealed), s.current());
   EXPECT_EQ(opened(s, *sealed, "use"), "a secret");
   EXPECT_EQ(opened(s, *s.seal({}, "use"), "use"), "");
   EXPECT_NE(s.seal(as_bytes("a secret"), "use")->sealed, sealed->sealed);
 }
 
 TEST(sealing, opens_for_one_use_under_one_key) {
-  const auto s = fresh_sealer();
+  const sealer s(first_data_key_ring());
   const auto sealed = s.seal(as_bytes("a secret"), client_private_key_use("p")).value();
   EXPECT_EQ(opened(s, sealed, "key-provider/p/client-private-key"), "a secret");
   EXPECT_EQ(opened(s, sealed, client_private_key_use("q")), "error: crypto-failure");
   EXPECT_EQ(opened(s, sealed, password_use("p")), "error: crypto-failure");
-  EXPECT_EQ(opened(fresh_sealer(), sealed, client_private_key_use("p")), "error: crypto-failure");
+  const sealer other(first_data_key_ring());
+  const auto refused = other.open(sealed, client_private_key_use("p"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.failure().code, errc::crypto_failure);
+  EXPECT_NE(refused.failure().message.find(text_of(s.current())), std::string::npos);
 }
 
 TEST(sealing, every_changed_octet_is_noticed) {
-  const auto s = fresh_sealer();
+  const sealer s(first_data_key_ring());
   const auto sealed = s.seal(as_bytes("a secret"), "use").value();
   for (std::size_t i = 0; i < sealed.sealed.size(); ++i) {
     auto changed = sealed;
@@ -53,67 +63,104 @@ TEST(sealing, every_changed_octet_is_noticed) {
     EXPECT_EQ(opened(s, changed, "use"), i == 0 ? "error: unsupported" : "error: crypto-failure");
   }
   auto shorter = sealed;
-  shorter.sealed.resize(28);
+  shorter.sealed.resize(32);
   EXPECT_EQ(opened(s, shorter, "use"), "error: malformed");
   EXPECT_EQ(opened(s, {}, "use"), "error: malformed");
 }
 
-TEST(sealing, keeps_the_node_key_for_its_owner) {
-  const temporary_directory d;
-  const auto file = d.path() / "node.key";
-  const auto made = create_node_key_file(file);
-  ASSERT_TRUE(made.ok());
-  struct stat found {};
-  ASSERT_EQ(::stat(file.c_str(), &found), 0);
-  EXPECT_EQ(found.st_mode & 07777U, 0600U);
-  const auto read = read_node_key_file(file);
-  ASSERT_TRUE(read.ok());
-  EXPECT_TRUE(crypto::equal(read->reveal_secret(), made->reveal_secret()));
-  EXPECT_EQ(create_node_key_file(file).failure().code, errc::already_exists);
+TEST(sealing, seals_under_one_key_and_opens_under_all) {
+  const auto first = first_data_key_ring();
+  sealer s(first);
+  const auto old = s.seal(as_bytes("old"), "use").value();
+  const auto both = two_keys(first);
+  s.replace(both);
+  EXPECT_EQ(s.current(), both.current);
+  const auto fresh = s.seal(as_bytes("new"), "use").value();
+  EXPECT_EQ(data_key_of(fresh.sealed), both.current);
+  EXPECT_EQ(opened(s, old, "use"), "old");
+  EXPECT_EQ(opened(s, fresh, "use"), "new");
+  // A value does not pass for one under another key of the ring.
+  auto swapped = old;
+  std::copy(both.current.begin(), both.current.end(), swapped.sealed.begin() + 1);
+  EXPECT_EQ(opened(s, swapped, "use"), "error: crypto-failure");
+  auto only_new = both;
+  only_new.keys.erase(only_new.keys.begin());
+  s.replace(only_new);
+  EXPECT_EQ(opened(s, old, "use"), "error: crypto-failure");
+  EXPECT_EQ(opened(s, fresh, "use"), "new");
 }
 
-TEST(sealing, refuses_a_node_key_that_others_can_use) {
-  const temporary_directory d;
-  const auto file = d.path() / "node.key";
-  ASSERT_TRUE(create_node_key_file(file).ok());
-  for (const mode_t mode : {0640U, 0604U, 0620U, 0602U, 0610U}) {
-    ASSERT_EQ(::chmod(file.c_str(), mode), 0);
-    const auto read = read_node_key_file(file);
-    EXPECT_EQ(read.failure().code, errc::forbidden) << std::oct << mode;
-    EXPECT_EQ(read.failure().field, "node_key");
+TEST(sealing, goes_on_while_keys_come) {
+  auto ring = first_data_key_ring();
+  sealer s(ring);
+  const auto before = s.seal(as_bytes("before"), "use").value();
+  std::atomic<bool> done = false;
+  std::atomic<int> failures = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i)
+    threads.emplace_back([&] {
+      while (!done) {
+        const auto sealed = s.seal(as_bytes("x"), "use");
+        failures += sealed && s.open(*sealed, "use") && s.open(before, "use") ? 0 : 1;
+      }
+    });
+  for (std::size_t i = 1; i < data_keys_max; ++i) {
+    const auto key = fresh_key();
+    ASSERT_TRUE(add_key(ring, key, static_cast<std::int64_t>(i)).ok());
+    ring.current = id_of(*key);
+    s.replace(ring);
   }
-  ASSERT_EQ(::chmod(file.c_str(), 0400), 0);
-  EXPECT_TRUE(read_node_key_file(file).ok());
+  done = true;
+  for (auto& t : threads)
+    t.join();
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(s.ring().keys.size(), data_keys_max);
 }
 
-TEST(sealing, refuses_what_is_no_node_key) {
-  const temporary_directory d;
-  EXPECT_EQ(read_node_key_file(d.path() / "none").failure().code, errc::not_found);
-  EXPECT_EQ(read_node_key_file(d.path()).failure().code, errc::forbidden);
-  const auto file = d.path() / "node.key";
-  for (const std::size_t size : {0U, 31U, 33U}) {
-    write_file(file, std::string(size, 'k'));
-    ASSERT_EQ(::chmod(file.c_str(), 0600), 0);
-    EXPECT_EQ(read_node_key_file(file).failure().code, errc::corrupted) << size;
+TEST(data_key_ring, names_keys_by_a_digest) {
+  // SHA-256("custos-data-key" || 32 octets 0x00), first four octets, computed with sha256sum.
+  EXPECT_EQ(text_of(id_of(crypto::secret_bytes(data_key_bytes))), "c9a3f1d2");
+  EXPECT_EQ(data_key_id_of("00ff10ab"), (data_key_id{0x00, 0xff, 0x10, 0xab}));
+  for (const auto* const text : {"", "00ff10", "00ff10abcd", "00FF10AB", "00ff10ag"})
+    EXPECT_FALSE(data_key_id_of(text)) << text;
+}
+
+TEST(data_key_ring, keeps_the_order_of_age) {
+  auto ring = first_data_key_ring();
+  const auto newer = fresh_key();
+  const auto newest = fresh_key();
+  ASSERT_TRUE(add_key(ring, newest, 200).ok());
+  ASSERT_TRUE(add_key(ring, newer, 100).ok());
+  ASSERT_TRUE(add_key(ring, newer, 100).ok()); // again
+  ASSERT_EQ(ring.keys.size(), 3U);
+  EXPECT_EQ(ring.keys[0].id, ring.current);
+  EXPECT_EQ(ring.keys[1].id, id_of(*newer));
+  EXPECT_EQ(ring.keys[2].id, id_of(*newest));
+  while (ring.keys.size() < data_keys_max)
+    ASSERT_TRUE(add_key(ring, fresh_key(), 300).ok());
+  EXPECT_EQ(add_key(ring, fresh_key(), 300).failure().code, errc::too_large);
+}
+
+TEST(data_key_ring, travels_as_octets) {
+  const auto ring = two_keys(first_data_key_ring());
+  const auto octets = serialize(ring);
+  const auto back = parse_data_key_ring(octets.reveal_secret());
+  ASSERT_TRUE(back.ok()) << back.failure().message;
+  EXPECT_EQ(back->current, ring.current);
+  ASSERT_EQ(back->keys.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(back->keys[i].id, ring.keys[i].id);
+    EXPECT_EQ(back->keys[i].created, ring.keys[i].created);
+    EXPECT_TRUE(
+        crypto::equal(back->keys[i].key->reveal_secret(), ring.keys[i].key->reveal_secret()));
   }
-  std::filesystem::create_symlink(file, d.path() / "link");
-  EXPECT_EQ(read_node_key_file(d.path() / "link").failure().code, errc::forbidden);
-}
-
-TEST(sealing, wraps_the_data_key) {
-  const auto node = crypto::random_secret(node_key_bytes);
-  const auto data = crypto::random_secret(data_key_bytes);
-  auto wrapped = wrap_data_key(node, data);
-  ASSERT_TRUE(wrapped.ok());
-  EXPECT_TRUE(
-      crypto::equal(unwrap_data_key(node, *wrapped)->reveal_secret(), data.reveal_secret()));
-  const auto other = unwrap_data_key(crypto::random_secret(node_key_bytes), *wrapped);
-  EXPECT_EQ(other.failure().code, errc::crypto_failure);
-  EXPECT_EQ(other.failure().field, "node_key");
-  wrapped->back() ^= 1U;
-  EXPECT_FALSE(unwrap_data_key(node, *wrapped).ok());
-  const auto shorter = wrap_data_key(node, crypto::random_secret(16)).value();
-  EXPECT_FALSE(unwrap_data_key(node, shorter).ok());
+  auto changed = to_bytes(octets.reveal_secret());
+  for (std::size_t size = 0; size < changed.size(); ++size)
+    EXPECT_FALSE(parse_data_key_ring(byte_view(changed).first(size)).ok()) << size;
+  changed[6] ^= 1U; // the current key: none of the ring
+  EXPECT_EQ(parse_data_key_ring(changed).failure().code, errc::malformed);
+  changed[0] = 2;
+  EXPECT_EQ(parse_data_key_ring(changed).failure().code, errc::unsupported);
 }
 
 } // namespace custos::cluster

@@ -1,6 +1,7 @@
 #include "actors/gateway/node_api.hpp"
 
 #include "actors/gateway/wire.hpp"
+#include "adapters/jose/jose.hpp"
 #include "adapters/json/json.hpp"
 
 #include <boost/json.hpp>
@@ -50,6 +51,13 @@ struct fake_services {
   std::shared_ptr<attestation::host_table> hosts = std::make_shared<attestation::host_table>();
   fake_port<token_key_wish, config_document> token_keys;
   fake_port<std::string, std::string> joins;
+  fake_port<crypto::key, std::string> backups;
+  fake_port<await_configuration, config_status> waits;
+  fake_port<get_cluster_status, cluster_status> clusters;
+  fake_port<std::string, cluster_status> removals;
+  fake_port<std::string, cluster_status> transfers;
+  fake_port<get_cluster_status, cluster_status> renewals;
+  fake_port<get_cluster_status, std::string> rotations;
   std::vector<std::pair<std::uint32_t, std::string>> tokens;
   std::vector<std::pair<std::string, std::string>> csrs;
   std::vector<std::pair<std::string, std::string>> sealed;
@@ -112,6 +120,7 @@ protected:
     p.forget = services.forgotten.get();
     p.new_token_key = services.token_keys.get();
     p.join = services.joins.get();
+    p.make_backup = services.backups.get();
     p.seal_private_key = [this](const std::string& provider,
                                 const crypto::secret_bytes& pem) -> result<bytes> {
       services.sealed.emplace_back(provider, as_text(pem.reveal_secret()));
@@ -136,6 +145,14 @@ protected:
     p.snapshot = [config = config_ptr(config)] { return config; };
     p.anchors = {made().ca};
     p.now = [] { return now; };
+    p.await_revision = services.waits.get();
+    p.cluster = services.clusters.get();
+    p.remove_member = services.removals.get();
+    p.transfer_to = services.transfers.get();
+    p.renew_certificate = services.renewals.get();
+    p.rotate_data_key = services.rotations.get();
+    p.node = "n1";
+    p.out_of_service = [] { return std::optional<error>(); };
     return p;
   }
 
@@ -319,6 +336,9 @@ TEST_F(node_api_test, cve_2026_1709_every_route_and_every_kind_of_caller) {
               services.primary_keys.asked.empty() && services.token_keys.asked.empty() &&
               services.simulations.asked.empty() && services.forgotten.asked.empty() &&
               services.sealed.empty() && services.tokens.empty() && services.csrs.empty());
+  EXPECT_TRUE(services.clusters.asked.empty() && services.removals.asked.empty() &&
+              services.transfers.asked.empty() && services.renewals.asked.empty() &&
+              services.rotations.asked.empty());
 }
 
 TEST_F(node_api_test, reaches_no_service_for_callers_it_refuses) {
@@ -334,6 +354,29 @@ TEST_F(node_api_test, reaches_no_service_for_callers_it_refuses) {
   EXPECT_TRUE(services.sealed.empty());
   EXPECT_TRUE(services.tokens.empty());
   EXPECT_TRUE(services.csrs.empty());
+}
+
+TEST_F(node_api_test, lets_nobody_write_data_keys) {
+  for (const auto* const method : {"PUT", "DELETE"}) {
+    services.audit.clear();
+    expect_problem(as_administrator(method, "/config/v1/data-keys/00ff10ab",
+                                    R"({"created":1,"wrapped":{"n1":"a.b.c.d.e"}})"),
+                   403, "forbidden", "", method);
+    ASSERT_EQ(services.audit.size(), 1U) << method;
+    EXPECT_EQ(services.audit[0].object, "data-keys/00ff10ab");
+    EXPECT_EQ(services.audit[0].outcome, "forbidden");
+  }
+  EXPECT_TRUE(services.commands.asked.empty());
+}
+
+TEST_F(node_api_test, changes_the_data_key_on_record) {
+  services.rotations.reply = std::string("00ff10ab");
+  const auto a = as_administrator("POST", "/cluster/v1/data-key/rotate");
+  EXPECT_EQ(a.status, 201U);
+  EXPECT_EQ(json_of(a).at("data_key").as_string(), "00ff10ab");
+  ASSERT_EQ(services.audit.size(), 1U);
+  EXPECT_EQ(services.audit[0].action, "cluster.rotate_data_key");
+  EXPECT_EQ(services.audit[0].object, "00ff10ab");
 }
 
 TEST_F(node_api_test, says_what_is_not_there) {
@@ -769,6 +812,36 @@ TEST_F(node_api_test, lets_nodes_join_and_records_both_ends) {
   services.joins.reply = make_error(errc::unauthenticated, "the token is used up");
   expect_problem(send("POST", "/cluster/v1/join", "request"), 401, "unauthenticated", "", "join");
   EXPECT_EQ(services.audit.back().outcome, "unauthenticated");
+}
+
+TEST_F(node_api_test, hands_out_backups_for_a_key_and_on_record) {
+  services.backups.reply = std::string("a line\n\0\xff sealed", 16);
+  const auto key = crypto::generate_p256().value();
+  const auto body = [](const crypto::key& k) {
+    return bj::serialize(bj::object{{"recipient", k.public_pem()}});
+  };
+  const auto a = as_administrator("POST", "/cluster/v1/backup", body(key));
+  EXPECT_EQ(a.status, 200U);
+  EXPECT_EQ(a.content_type, "application/octet-stream");
+  EXPECT_EQ(header_of(a, "Cache-Control"), "no-store");
+  EXPECT_EQ(a.body, *services.backups.reply);
+  ASSERT_EQ(services.backups.asked.size(), 1U);
+  EXPECT_TRUE(services.backups.asked[0].same_public(key));
+  ASSERT_EQ(services.audit.size(), 2U);
+  EXPECT_EQ(services.audit[0].action, "cluster.backup");
+  EXPECT_EQ(services.audit[0].outcome, "asked");
+  EXPECT_EQ(services.audit[1].outcome, "ok");
+  EXPECT_EQ(services.audit[1].detail, "for " + jose::thumbprint(key).value());
+
+  services.backups.reply = make_error(errc::overloaded, "another backup is being made");
+  expect_problem(as_administrator("POST", "/cluster/v1/backup", body(key)), 503, "overloaded", "",
+                 "busy");
+  EXPECT_EQ(services.audit.back().outcome, "overloaded");
+  for (const auto& bad :
+       {std::string(R"({"recipient":"x"})"), body(crypto::generate_p384().value())})
+    expect_problem(as_administrator("POST", "/cluster/v1/backup", bad), 400, "invalid-argument",
+                   "/recipient", bad);
+  EXPECT_EQ(services.backups.asked.size(), 2U);
 }
 
 TEST_F(node_api_test, issues_client_certificates) {

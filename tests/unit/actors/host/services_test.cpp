@@ -49,7 +49,9 @@ class broken_store final : public rocksdb::kv_store {
 public:
   result<std::optional<bytes>> get(std::string_view) const override { return failure(); }
   result<std::vector<rocksdb::kv_entry>> scan(std::string_view) const override { return failure(); }
-  result<void> write(const rocksdb::write_batch&) override { return failure(); }
+  result<void> write(const rocksdb::write_batch&, rocksdb::durability) override {
+    return failure();
+  }
 
 private:
   static error failure() { return make_error(errc::storage_failure, "the disk is gone"); }

@@ -92,6 +92,63 @@ TEST_P(any_store, scans_a_prefix_in_order) {
   EXPECT_TRUE(store->scan("x")->empty());
 }
 
+TEST_P(any_store, visits_what_it_scans_until_somebody_has_seen_enough) {
+  for (const auto* key : {"p/b", "p/a", "p0"})
+    put(*store, key, std::string("value of ") + key);
+  std::string seen;
+  const auto visited =
+      store->visit("p/", [&](std::string_view key, byte_view value) -> result<void> {
+        seen.append(key).append("=").append(as_text(value)).append(";");
+        return {};
+      });
+  EXPECT_TRUE(visited.ok());
+  EXPECT_EQ(seen, "p/a=value of p/a;p/b=value of p/b;");
+  int calls = 0;
+  const auto ended = store->visit("", [&](std::string_view, byte_view) -> result<void> {
+    return ++calls == 2 ? result<void>(make_error(errc::cancelled, "enough")) : result<void>();
+  });
+  EXPECT_EQ(ended.failure().code, errc::cancelled);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_P(any_store, erases_all_that_begins_so) {
+  for (const auto* key : {"p/a", "p/b", "p/b/c", "p", "p0", "q"})
+    put(*store, key, "1");
+  put(*store, "p/\xFF\xFF", "1");
+  write_batch batch;
+  batch.put("p/before", "1");
+  batch.erase_prefix("p/");
+  batch.put("p/b", "2");
+  ASSERT_TRUE(store->write(batch).ok());
+  EXPECT_EQ(text_at(*store, "p/a"), "nothing");
+  EXPECT_EQ(text_at(*store, "p/before"), "nothing");
+  EXPECT_EQ(text_at(*store, "p/b"), "2");
+  EXPECT_EQ(store->scan("")->size(), 4U); // p, p/b, p0, q
+}
+
+TEST_P(any_store, erases_prefixes_that_end_with_the_last_octet) {
+  for (const auto* key : {"a\xFF", "a\xFF\xFFz", "b", "a"})
+    put(*store, key, "1");
+  write_batch batch;
+  batch.erase_prefix("a\xFF");
+  ASSERT_TRUE(store->write(batch).ok());
+  EXPECT_EQ(store->scan("")->size(), 2U); // a, b
+  write_batch all;
+  all.erase_prefix("");
+  EXPECT_EQ(store->write(all).failure().code, errc::invalid_argument);
+  write_batch last;
+  last.erase_prefix("\xFF\xFF");
+  EXPECT_EQ(store->write(last).failure().code, errc::invalid_argument);
+  EXPECT_EQ(store->scan("")->size(), 2U);
+}
+
+TEST_P(any_store, shows_what_was_written_without_a_sync) {
+  write_batch batch;
+  batch.put("a", "1");
+  ASSERT_TRUE(store->write(batch, durability::buffered).ok());
+  EXPECT_EQ(text_at(*store, "a"), "1");
+}
+
 TEST_P(any_store, refuses_bad_keys_and_large_values_whole) {
   write_batch batch;
   batch.put("good", "1");
@@ -114,6 +171,21 @@ TEST(rocksdb_store, is_there_after_reopening) {
   put(*opened(d.path() / "db", true), "a", "1");
   const auto again = opened(d.path() / "db");
   EXPECT_EQ(text_at(*again, "a"), "1");
+}
+
+TEST(rocksdb_store, has_what_was_erased_and_buffered_after_reopening) {
+  const temporary_directory d;
+  {
+    const auto store = opened(d.path() / "db", true);
+    put(*store, "p/a", "1");
+    write_batch batch;
+    batch.erase_prefix("p/");
+    batch.put("p/b", "2");
+    ASSERT_TRUE(store->write(batch, durability::buffered).ok());
+  }
+  const auto again = opened(d.path() / "db");
+  EXPECT_EQ(text_at(*again, "p/a"), "nothing");
+  EXPECT_EQ(text_at(*again, "p/b"), "2");
 }
 
 TEST(rocksdb_store, is_not_made_by_accident) {
