@@ -29,9 +29,9 @@ raft_entry* entries_for(const std::vector<stored_entry>& from) {
   auto* const out = static_cast<raft_entry*>(raft_calloc(from.size(), sizeof(raft_entry)));
   auto* at = batch;
   for (std::size_t i = 0; i < from.size(); ++i) {
-    std::memcpy(at, from[i].data.data(), from[i].data.size());
+    auto* const end = std::copy(from[i].data.begin(), from[i].data.end(), at);
     out[i] = {from[i].term, from[i].type, {at, from[i].data.size()}, batch};
-    at += from[i].data.size();
+    at = end;
   }
   return out;
 }
