@@ -77,6 +77,22 @@ TEST_F(replica_members, a_node_joins_as_standby_and_votes_when_the_number_is_odd
   EXPECT_EQ(members_at("n5"), (names{"n1", "n2", "n3", "n4", "n5"}));
 }
 
+TEST_F(replica_members, an_image_of_before_it_joined_does_not_make_a_node_a_stranger) {
+  w.image_ms = 1000;
+  w.network_ms_max = 30;
+  w.found("n1");
+  for (int i = 0; i < 100; ++i)
+    ASSERT_TRUE(w.applied("n1", put("p" + std::to_string(i))).ok());
+  ASSERT_TRUE(w.join("n2", "n1"));
+  ASSERT_TRUE(w.wait_for([&] { return w.at("n1").image.has_value(); }));
+  // The image that is made for n2 goes to n3 as well, and its membership lacks n3.
+  ASSERT_TRUE(w.join("n3", "n1"));
+  ASSERT_TRUE(w.wait_for([&] { return !w.core("n3").is_empty(); }));
+  EXPECT_LT(w.core("n3").core().log().base().index, w.core("n3").self());
+  EXPECT_TRUE(w.wait_for([&] { return w.voters() == 3 && w.converged(); }));
+  EXPECT_FALSE(w.at("n3").stopped);
+}
+
 TEST_F(replica_members, a_name_is_taken_once) {
   w.grow(3);
   const auto again = w.changed("n2", member_action::add, info_of("n3", 7));
