@@ -394,13 +394,19 @@ void replica::compare(raft::replica_id with) {
     judge_agreement();
 }
 
-/// Who is alone with its state is wrong; of two, whoever does not lead.
+/// Wrong is whom a majority of all voters contradicts; where all have spoken and it is a tie,
+/// whoever does not lead. With fewer to be heard it cannot be said who is wrong: the first that
+/// hears a leader of another state may well be right.
 void replica::judge_agreement() {
   std::size_t with_us = raft::is_voter(*core_.log().members(), identity_.self) ? 1 : 0;
   std::size_t against_us = 0;
+  std::size_t voters = with_us;
   std::string who;
   for (const auto& [id, view] : others_) {
-    if (view.member.role != raft::member_role::voter || !view.agrees)
+    if (view.member.role != raft::member_role::voter)
+      continue;
+    ++voters;
+    if (!view.agrees)
       continue;
     if (*view.agrees) {
       ++with_us;
@@ -409,7 +415,9 @@ void replica::judge_agreement() {
     ++against_us;
     who += (who.empty() ? "" : ", ") + view.member.info.name;
   }
-  if (against_us > with_us || (against_us == with_us && against_us > 0 && !leads()))
+  const bool all_spoke = with_us + against_us == voters;
+  if (2 * against_us > voters ||
+      (2 * against_us == voters && all_spoke && against_us > 0 && !leads()))
     fail(make_error(errc::corrupted, "the state of this node differs from that of " + who));
 }
 

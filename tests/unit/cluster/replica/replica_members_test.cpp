@@ -314,13 +314,19 @@ TEST_F(replica_members, an_answer_is_not_taken_for_that_of_an_earlier_process) {
 }
 
 TEST_F(replica_members, what_nobody_waits_for_any_more_is_not_done) {
+  w.options.resend_after_ms = 300;
   w.grow(3);
   const auto leads = w.leader();
   const auto asks = other_than({leads});
   const auto stays = other_than({leads, asks});
   hold_entries_of(leads);
   w.change(leads, member_action::add, info_of("n4"));
-  const auto reply = w.answer(asks, w.change(asks, member_action::remove, info_of(stays)));
+  // It gets to the leader late.
+  w.cut(asks, leads);
+  const auto token = w.change(asks, member_action::remove, info_of(stays));
+  w.run_for(4500);
+  w.heal();
+  const auto reply = w.answer(asks, token);
   ASSERT_TRUE(std::holds_alternative<error>(reply));
   EXPECT_EQ(std::get<error>(reply).check, "cluster-outcome-unknown");
   EXPECT_EQ(w.leader(), leads);

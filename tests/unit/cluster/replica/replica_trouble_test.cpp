@@ -20,6 +20,15 @@ protected:
         return name;
     return {};
   }
+  /// Gives a node that does not run another state at the same entry of the log.
+  void tamper(const std::string& node) {
+    auto& store = *w.at(node).store;
+    const auto other = load_state(store).value().apply(put("intruder"));
+    ASSERT_TRUE(other.ok());
+    rocksdb::write_batch batch;
+    replace_everything(batch, other->next);
+    ASSERT_TRUE(store.write(batch, rocksdb::durability::synced).ok());
+  }
   /// What its disk holds, as it would be found at a start.
   stored_replica on_disk(const std::string& node) {
     return load_replica(*w.at(node).store).value();
@@ -94,6 +103,7 @@ TEST_F(replica_trouble, an_image_is_of_use_however_long_it_takes) {
 TEST_F(replica_trouble, a_change_of_before_an_image_is_answered_from_what_it_remembers) {
   w.options.entries_kept = 16;
   w.options.answer_timeout_ms = 60000;
+  w.options.resend_after_ms = 60000; // it is not to be asked again
   w.grow(3);
   const auto cut_off = follower();
   const auto via = w.leader();
@@ -116,12 +126,7 @@ TEST_F(replica_trouble, a_replica_whose_state_differs_takes_itself_out) {
   w.run_for(1000); // its state is on disk
   const auto bad = follower();
   w.crash(bad);
-  auto& store = *w.at(bad).store;
-  const auto tampered = load_state(store).value().apply(put("intruder"));
-  ASSERT_TRUE(tampered.ok());
-  rocksdb::write_batch batch;
-  replace_everything(batch, tampered->next);
-  ASSERT_TRUE(store.write(batch, rocksdb::durability::synced).ok());
+  tamper(bad);
   w.start(bad);
   ASSERT_TRUE(w.wait_for([&] { return w.at(bad).stopped.has_value(); }));
   EXPECT_EQ(w.at(bad).stopped->code, errc::corrupted);
@@ -129,7 +134,7 @@ TEST_F(replica_trouble, a_replica_whose_state_differs_takes_itself_out) {
   EXPECT_EQ(w.running().size(), 2U) << "the others go on";
   EXPECT_TRUE(w.applied(follower(), put("alice")).ok());
   // It does not come back as it is, but by being replaced.
-  EXPECT_EQ(load_replica(store).failure().code, errc::corrupted);
+  EXPECT_EQ(load_replica(*w.at(bad).store).failure().code, errc::corrupted);
   ASSERT_TRUE(w.join(bad, w.leader(), member_action::replace));
   ASSERT_TRUE(w.wait_for([&] { return w.converged() && w.running().size() == 3; }));
   EXPECT_EQ(w.core(bad).state().find(object_kind::principal, "intruder"), nullptr);
@@ -142,16 +147,52 @@ TEST_F(replica_trouble, a_leader_whose_state_differs_goes_too) {
   w.run_for(1000);
   for (const auto& name : {"n1", "n2", "n3"})
     w.crash(name);
-  auto& store = *w.at("n2").store;
-  rocksdb::write_batch batch;
-  replace_everything(batch, load_state(store).value().apply(put("intruder"))->next);
-  ASSERT_TRUE(store.write(batch, rocksdb::durability::synced).ok());
-  w.start("n2");
-  w.run_for(900); // it campaigns before the others are there
-  w.start("n1");
-  w.start("n3");
+  tamper("n2");
+  // It leads before they compare.
+  w.drops = [](const std::string&, const std::string&, parcel& p) {
+    return std::holds_alternative<pulse_parcel>(p);
+  };
+  for (const auto& name : {"n1", "n2", "n3"})
+    w.start(name);
+  ASSERT_TRUE(w.wait_for([&] { return !w.leader().empty(); }));
+  w.transfer(w.leader(), "n2");
+  ASSERT_TRUE(w.wait_for([&] { return w.leader() == "n2"; }));
+  ASSERT_FALSE(w.at("n2").stopped);
+  w.drops = nullptr;
   ASSERT_TRUE(w.wait_for([&] { return w.at("n2").stopped.has_value(); }));
   EXPECT_TRUE(w.wait_for([&] { return w.converged() && w.running().size() == 2; }));
+}
+
+TEST_F(replica_trouble, of_two_that_differ_neither_goes_before_the_third_was_heard) {
+  w.grow(3);
+  write_some("n1", 0, 5);
+  ASSERT_TRUE(w.wait_for([&] { return w.converged(); }));
+  w.run_for(1000);
+  const auto bad = w.leader();
+  const auto away = follower();
+  w.crash(away);
+  w.crash(bad);
+  tamper(bad);
+  w.start(bad);
+  w.run_for(5000);
+  EXPECT_EQ(w.running().size(), 2U) << "who of them is right?";
+  w.start(away);
+  ASSERT_TRUE(w.wait_for([&] { return w.at(bad).stopped.has_value(); }));
+  EXPECT_TRUE(w.wait_for([&] { return w.converged() && w.running().size() == 2; }));
+}
+
+TEST_F(replica_trouble, a_standby_whose_state_differs_takes_itself_out) {
+  w.found("n1");
+  write_some("n1", 0, 5);
+  ASSERT_TRUE(w.join("n2", "n1"));
+  ASSERT_TRUE(w.wait_for([&] { return w.converged() && !w.core("n2").is_empty(); }));
+  w.run_for(1000);
+  w.crash("n2");
+  tamper("n2");
+  w.start("n2");
+  ASSERT_TRUE(w.wait_for([&] { return w.at("n2").stopped.has_value(); }));
+  EXPECT_EQ(w.at("n2").stopped->code, errc::corrupted);
+  EXPECT_TRUE(w.applied("n1", put("alice")).ok());
 }
 
 TEST_F(replica_trouble, what_the_program_does_not_know_stops_it) {
