@@ -117,6 +117,7 @@ result<initialized> init_cluster(const init_options& options) {
 
 result<void> leave_command(node_store& node, config_command command) {
   command.operation_id = "left-" + crypto::hex(crypto::random_bytes(left_id_bytes));
+  CUSTOS_CHECK(check_replicable(command));
   rocksdb::write_batch batch;
   batch.put(left_key(command.operation_id), encode(replicated_command{command, 0}));
   return node.store()->write(batch);

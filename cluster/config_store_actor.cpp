@@ -1,13 +1,13 @@
 #include "cluster/config_store_actor.hpp"
 
-#include "cluster/config_storage.hpp"
 #include "cluster/link/hello.hpp"
-#include "cluster/replica/raft_store.hpp"
+#include "cluster/replica/disk.hpp"
 #include "cluster/replica/wire.hpp"
 #include "cluster/state_image.hpp"
 #include "messages/caf_error.hpp"
 
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -38,31 +38,6 @@ public:
     return {[](const posted_work& work) { (*work.run)(); }};
   }
 };
-
-struct disk_result {
-  result<void> written;
-  std::optional<config_state> installed;
-};
-
-disk_result perform(rocksdb::kv_store& store, stored_log& log, const disk_job& job) {
-  disk_result out;
-  auto batch = job.state;
-  for (const auto& w : job.writes) {
-    if (w.installs) {
-      auto state = decode_state(*w.installs->data);
-      if (!state) {
-        out.written = state.failure();
-        return out;
-      }
-      replace_everything(batch, *state);
-      out.installed = *std::move(state);
-    }
-    log.add(batch, w);
-  }
-  out.written = store.write(batch, job.synced() ? rocksdb::durability::synced
-                                                : rocksdb::durability::buffered);
-  return out;
-}
 
 class config_store_actor : public config_store_api::base {
 public:
@@ -109,6 +84,7 @@ public:
     for (auto& [token, waiting] : waiting_)
       std::visit([](auto& to) { to.deliver(to_caf(stopping())); }, waiting);
     waiting_.clear();
+    end_hand_over();
   }
 
 private:
@@ -205,7 +181,7 @@ private:
       make_image(*std::move(out.image_of));
     update_gauges();
     if (replica_.fault())
-      stop_serving({*replica_.fault(), true});
+      stop_serving(failure_of(*replica_.fault()));
     else if (replica_.is_removed())
       stop_serving({was_removed(), true});
   }
@@ -214,16 +190,25 @@ private:
     return make_error(errc::forbidden, "this node was removed from its cluster");
   }
 
-  /// Who was away when it was removed is told by those who will not talk to it any more.
+  /// Who was away when it was removed is told by those who will not talk to it any more. Voters
+  /// only: a majority of them knows of a node that has just joined, where standbys may be behind.
   [[nodiscard]] bool refused_by_majority() const {
     if (!given_.link_status)
       return false;
-    std::size_t refusals = 0;
+    std::size_t voters = 0;
+    std::set<std::string> refusing;
     for (const auto& l : given_.link_status())
       if (l.state != link::link_state::up && l.last_error &&
           l.last_error->check == link::check_of(link::refusal_reason::not_a_member))
-        ++refusals;
-    return refusals > 0 && refusals > replica_.others().size() / 2;
+        refusing.insert(l.peer.name);
+    std::size_t refusals = 0;
+    for (const auto& [id, other] : replica_.others()) {
+      if (other.member.role != raft::member_role::voter)
+        continue;
+      ++voters;
+      refusals += refusing.contains(other.member.info.name) ? 1U : 0U;
+    }
+    return refusals > voters / 2;
   }
 
   void send_frames(const outgoing_frames& to) {
@@ -239,10 +224,8 @@ private:
                   self = caf::actor_cast<config_store_api>(this)] {
       auto outcome = std::make_shared<disk_result>(perform(*store, *log, job));
       post(self, [this, outcome] {
-        if (!outcome->written) {
-          const auto& why = outcome->written.failure();
-          return stop_serving({why, why.code == errc::corrupted || why.code == errc::unsupported});
-        }
+        if (!outcome->written)
+          return stop_serving(failure_of(outcome->written.failure()));
         replica_.disk_done(given_.ticks(), std::move(outcome->installed));
         carry_out();
       });
@@ -288,6 +271,10 @@ private:
           membership_changed{changed->id, encode(changed->members)});
   }
 
+  /// What a later version of the program wrote, a later version reads; and a disk that failed may
+  /// hold what is good.
+  static replica_failure failure_of(const error& why) { return {why, why.code == errc::corrupted}; }
+
   /// Says why, to everybody who waits and to the process, and does nothing more.
   void stop_serving(replica_failure failure) {
     if (stopped_)
@@ -303,6 +290,7 @@ private:
     for (auto& [token, waiting] : waiting_)
       std::visit([&](auto& p) { p.deliver(to_caf(stopped_->why)); }, waiting);
     waiting_.clear();
+    end_hand_over();
     if (given_.gauges)
       given_.gauges->in_service = 0;
     if (given_.failed)
@@ -325,19 +313,25 @@ private:
       if (!stopped_ && refused_by_majority())
         stop_serving({was_removed(), true});
     }
-    if (handing_over_ && (!replica_.leads() || now >= hand_over_until_)) {
-      handing_over_->deliver(drained{});
-      handing_over_.reset();
-    }
+    if (!replica_.leads() || now >= hand_over_until_)
+      end_hand_over();
   }
 
   caf::result<drained> hand_over() {
-    if (stopped_ || !replica_.step_down())
+    // Asked twice, it waits for the same.
+    if (handing_over_.empty() && (stopped_ || !replica_.step_down()))
       return drained{};
-    handing_over_ = make_response_promise<drained>();
-    hand_over_until_ = given_.ticks() + hand_over_ms;
+    if (handing_over_.empty())
+      hand_over_until_ = given_.ticks() + hand_over_ms;
+    auto waiting = make_response_promise<drained>();
+    handing_over_.push_back(waiting);
     carry_out();
-    return *handing_over_;
+    return waiting;
+  }
+
+  void end_hand_over() {
+    for (auto& waiting : std::exchange(handing_over_, {}))
+      waiting.deliver(drained{});
   }
 
   /// Tells the link who belongs to the cluster; who was removed stays a moment longer.
@@ -525,28 +519,15 @@ private:
   raft::term_number term_seen_ = 0;
   std::vector<link::link_member> told_;
   std::map<std::string, replica::milliseconds> leaving_; ///< until when they keep their links
-  std::optional<answer_to<drained>> handing_over_;
+  std::vector<answer_to<drained>> handing_over_;
   replica::milliseconds hand_over_until_ = 0;
   replica::milliseconds look_at_links_at_ = 0;
 };
 
-/// A store that joins holds no state yet; the log brings it.
-result<config_state> stored_state(const rocksdb::kv_store& store, const stored_replica& found) {
-  auto state = load_state(store);
-  if (!state && state.failure().code == errc::not_found && found.base.index == 0)
-    return config_state();
-  if (state && (state->applied_index() < found.base.index ||
-                state->applied_index() > found.base.index + found.entries.size()))
-    return make_error(errc::corrupted, "the stored state is of entry " +
-                                           std::to_string(state->applied_index()) +
-                                           ", which is not in the stored log");
-  return state;
-}
-
 template <caf::spawn_options Options>
 result<config_store_api> spawn_with(caf::actor_system& system, config_store_dependencies given) {
   CUSTOS_TRY(const auto found, load_replica(*given.store));
-  CUSTOS_TRY(auto state, stored_state(*given.store, found));
+  CUSTOS_TRY(auto state, load_state_of(*given.store, found));
   if (given.cell)
     given.cell->publish(state.snapshot());
   disk_actor_api disk = system.spawn<disk_actor, Options>();

@@ -35,8 +35,8 @@ struct replica_gauges {
 /// Why a replica stopped.
 struct replica_failure {
   error why;
-  /// It must not come back as it is: its state or log is wrong. False: the disk failed; what is on
-  /// it may be good.
+  /// It must not come back as it is: its state or log is wrong. False: the disk failed, or the
+  /// program is too old for what is in the log; what is on the disk may be good.
   bool for_good = false;
 };
 

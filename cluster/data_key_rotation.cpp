@@ -186,6 +186,8 @@ result<data_key> add_recipients(const data_key& object, const std::vector<key_re
 
 std::optional<data_key_id> current_data_key(const config_snapshot& present,
                                             const std::vector<key_recipient>& members) {
+  if (members.empty()) // not known yet: that says nothing of what they can open
+    return std::nullopt;
   for (const auto* const object : newest_first(present))
     if (missing_recipients(*object, members).empty())
       return data_key_id_of(object->name);

@@ -52,7 +52,9 @@ result<crypto::secret_bytes> from_credential(const record& r, const node_key_acc
 
 result<crypto::secret_bytes> read_passphrase(const node_key_access& access, std::size_t bytes_min) {
   if (access.passphrase_file.empty())
-    return missing_option("the node key comes from a passphrase: give --node-key-passphrase-file");
+    return missing_option("the node key comes from a passphrase: give the file with it, "
+                          "--node-key-passphrase-file (to rotate-node-key the present one by "
+                          "--present-passphrase-file)");
   secret_file_rules rules;
   rules.what = "passphrase";
   rules.field = field;

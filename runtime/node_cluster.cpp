@@ -353,37 +353,41 @@ void node_cluster::on_change(const config_ptr& state,
 
 /// One step after another, as long as this node leads and there is one.
 void node_cluster::drive_rotation(const config_ptr& state) {
-  std::vector<cluster::key_recipient> recipients;
   {
     const std::lock_guard guard(mutex_);
-    if (rotating_ || calls_ == nullptr || stopped_)
+    if (calls_ == nullptr || stopped_)
       return;
-    rotating_ = true;
-    recipients = recipients_;
+    rotation_due_ = state;
+    if (std::exchange(rotating_, true))
+      return;
   }
-  auto step = [this, state, recipients = std::move(recipients)] {
+  // Not on the ConfigStore's thread: sealing takes its time.
+  calls_->run([this] { rotate_on(); });
+}
+
+void node_cluster::rotate_on() {
+  while (true) {
+    config_ptr state;
+    std::vector<cluster::key_recipient> recipients;
+    {
+      const std::lock_guard guard(mutex_);
+      state = std::exchange(rotation_due_, nullptr);
+      if (!state || gauges_->leads == 0) {
+        rotating_ = false;
+        return;
+      }
+      recipients = recipients_;
+    }
     auto plan = cluster::rotation_step(*state, recipients, *given_.store->seals());
     for (const auto& problem : plan.problems)
       log_warning("cluster.data_key", {{"detail", problem.message}});
-    const auto ended = [this] {
-      const std::lock_guard guard(mutex_);
-      rotating_ = false;
-    };
     if (!plan.next)
-      return ended();
+      continue;
+    // What it changed, or what somebody else changed before it, is due by then.
     calls_->ask<config_applied>(config_store_, answer_budget, *std::move(plan.next),
-                                [this, ended](const result<config_applied>& applied) {
-                                  ended();
-                                  // Somebody else changed the configuration meanwhile: the step is
-                                  // thought over.
-                                  const bool again =
-                                      applied || applied.failure().code == errc::revision_conflict;
-                                  if (again && gauges_->leads != 0)
-                                    drive_rotation();
-                                });
-  };
-  // Not on the ConfigStore's thread: sealing takes its time.
-  calls_->run(std::move(step));
+                                [this](const result<config_applied>&) { rotate_on(); });
+    return;
+  }
 }
 
 void node_cluster::rotate_data_key(callback<std::string> done) {

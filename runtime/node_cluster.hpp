@@ -84,6 +84,7 @@ private:
   void on_change(const config_ptr& state,
                  const std::vector<cluster::replica::known_member>& members, bool leads);
   void drive_rotation(const config_ptr& state);
+  void rotate_on();
   void switch_identity(const cluster::node_identity& to, callback<cluster_status> done);
   [[nodiscard]] result<cluster::replica::link_address> own_address() const;
 
@@ -100,7 +101,8 @@ private:
   std::optional<cluster::replica::link_address> address_; ///< as the membership has it
   std::vector<cluster::key_recipient> recipients_;        ///< the members, by their keys
   bool renewing_ = false;
-  bool rotating_ = false; ///< a step of the rotation is on its way
+  config_ptr rotation_due_; ///< a state that the rotation has not looked at
+  bool rotating_ = false;   ///< a step of it is on its way
   bool stopped_ = false;
 };
 

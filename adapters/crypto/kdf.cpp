@@ -1,6 +1,7 @@
 #include "adapters/crypto/internal.hpp"
 
 #include <openssl/kdf.h>
+#include <vector>
 
 namespace custos::crypto {
 
@@ -30,10 +31,15 @@ result<secret_bytes> hkdf_sha256(byte_view secret, byte_view salt, byte_view inf
                                  std::size_t out_bytes) {
   const kdf_ctx_ptr context(EVP_KDF_CTX_new(hkdf()));
   std::string hash = "SHA256";
-  std::array<OSSL_PARAM, 5> params{
+  std::vector<OSSL_PARAM> params{
       OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash.data(), hash.size()),
-      octets(OSSL_KDF_PARAM_KEY, secret), octets(OSSL_KDF_PARAM_SALT, salt),
-      octets(OSSL_KDF_PARAM_INFO, info), OSSL_PARAM_construct_end()};
+      octets(OSSL_KDF_PARAM_KEY, secret)};
+  // What is empty has no place in memory, which OpenSSL takes for a mistake.
+  if (!salt.empty())
+    params.push_back(octets(OSSL_KDF_PARAM_SALT, salt));
+  if (!info.empty())
+    params.push_back(octets(OSSL_KDF_PARAM_INFO, info));
+  params.push_back(OSSL_PARAM_construct_end());
   secret_bytes out(out_bytes);
   if (!context ||
       EVP_KDF_derive(context.get(), out.writable_secret().data(), out.size(), params.data()) != 1)

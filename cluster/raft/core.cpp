@@ -16,6 +16,9 @@ core::core(replica_id self, const options& given, recovered_state recovered, std
   delivered_ = recovered.applied;
   stable_ = log_.last_index();
   push_back_election();
+  const auto& members = *log_.members();
+  if (is_voter(members, self_) && voters_of(members) == 1)
+    election_at_ = now_; // there is nobody to wait for
 }
 
 void core::fail(std::string what) {
@@ -44,10 +47,20 @@ void core::tick(milliseconds now) {
     return lead_on();
   if (now_ < election_at_)
     return;
-  if (is_voter(*log_.members(), self_))
+  if (may_campaign())
     campaign(false);
   else
     push_back_election();
+}
+
+/// A voter; and one whose removal is not known to be committed: others may lack it, and need the
+/// vote of one who has it [O 4.2.2].
+bool core::may_campaign() const {
+  if (is_voter(*log_.members(), self_))
+    return true;
+  const auto changed = log_.members_index();
+  return changed > commit_ && changed > log_.base().index &&
+         is_voter(*log_.base_at(changed - 1).members, self_);
 }
 
 /// A follower of a living leader, or that leader.
@@ -207,7 +220,9 @@ void core::written(std::uint64_t number) {
     const auto done = std::move(open_.front());
     open_.pop_front();
     durable_write_ = done.number;
-    if (done.installs && done.installs->at.index > delivered_) {
+    // One that a newer one has replaced meanwhile is not delivered: that one may be on the disk.
+    if (done.installs && done.installs->at.index > delivered_ &&
+        done.installs->at.index >= log_.base().index) {
       delivered_ = done.installs->at.index;
       stable_ = std::max(stable_, delivered_);
       out_.deliveries.emplace_back(done.installs);

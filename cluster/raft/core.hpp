@@ -195,6 +195,7 @@ private:
   void campaign(bool transfer);
   void count_votes();
   void push_back_election();
+  [[nodiscard]] bool may_campaign() const;
   [[nodiscard]] bool leader_is_alive() const;
   void handle(replica_id from, const vote_request& m);
   void handle(replica_id from, const vote_response& m);

@@ -147,9 +147,12 @@ void core::needs_snapshot(progress& p) {
 }
 
 void core::provide(log_index index, bytes_ptr data) {
-  if (role_ != raft::role::leader || !snapshot_wanted_ || index < log_.base().index ||
-      index > delivered_)
+  if (role_ != raft::role::leader || !snapshot_wanted_ || index > delivered_)
     return;
+  if (index < log_.base().index) { // the log does not go on from there any more: a newer one
+    out_.wants_snapshot = true;
+    return;
+  }
   snapshot_wanted_ = false;
   auto whole = std::make_shared<snapshot>();
   whole->at = log_.base_at(index);

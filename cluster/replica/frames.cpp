@@ -33,6 +33,7 @@ void put(octet_writer& out, const question_parcel& p) {
   out.u8(static_cast<std::uint8_t>(parcel_kind::question));
   out.u64(p.id);
   out.u8(static_cast<std::uint8_t>(p.kind));
+  out.u32(p.patience_ms);
   out.octets(p.body);
 }
 
@@ -94,6 +95,7 @@ result<parcel> get(parcel_kind kind, octet_reader& in) {
     question_parcel p;
     p.id = in.u64();
     p.kind = static_cast<question_kind>(in.u8());
+    p.patience_ms = in.u32();
     p.body = to_bytes(in.octets(body_bytes_max));
     return parcel(std::move(p));
   }

@@ -40,6 +40,7 @@ enum class question_kind : std::uint8_t {
 struct question_parcel {
   std::uint64_t id = 0;
   question_kind kind = question_kind::read_index;
+  std::uint32_t patience_ms = 0; ///< how long whoever asked still waits
   bytes body;
 };
 struct answer_parcel {

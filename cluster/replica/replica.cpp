@@ -21,6 +21,37 @@ raft::options core_options(const replica_options& given) {
   return out;
 }
 
+/// So many values that two processes of a node hardly come to have one in common.
+std::uint64_t first_id_of(const std::string& incarnation) {
+  std::uint64_t out = 0;
+  const auto digest = crypto::sha256(as_bytes(incarnation));
+  for (std::size_t i = 0; i < sizeof(out); ++i)
+    out = (out << 8U) | digest.at(i);
+  return out;
+}
+
+/// A node is told the members when the entry that takes it in, which has its number, is committed.
+raft::log_index introduction_index(const replica_identity& identity) {
+  return identity.introduction.empty() ? 0 : identity.self;
+}
+
+/// A committed membership, and what a later one that is not committed changes or adds. Of two
+/// members of one name the committed one counts: the other is of a log that never came to be.
+raft::membership with_latest(const raft::membership& committed, const raft::membership& latest) {
+  raft::membership out = latest;
+  const auto known = known_members(committed);
+  std::erase_if(out, [&](const raft::member& m) {
+    const auto info = read_member_info(m.info);
+    const auto* const same = info ? find_by_name(known, info->name) : nullptr;
+    return same != nullptr && same->id != m.id;
+  });
+  for (const auto& m : committed)
+    if (raft::find_member(out, m.id) == nullptr)
+      out.push_back(m);
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return out;
+}
+
 } // namespace
 
 replica::replica(replica_identity identity, const replica_options& options,
@@ -28,13 +59,13 @@ replica::replica(replica_identity identity, const replica_options& options,
                  milliseconds now)
     : identity_(std::move(identity)), options_(options),
       core_(identity_.self, core_options(options), found, seed, now), state_(std::move(state)),
-      now_(now), hashes_(hashes_kept) {
+      now_(now), told_{introduction_index(identity_), identity_.introduction},
+      last_id_(first_id_of(identity_.incarnation)), hashes_(hashes_kept) {
   for (auto i = core_.log().base().index + 1; i <= state_.applied_index(); ++i) {
     const auto& command = core_.log().at(i).command;
     entry_applied(i, command ? command->size() : 0);
   }
   remember_hash();
-  show_members(identity_.introduction, 0);
   look_at_members();
 }
 
@@ -43,14 +74,9 @@ void replica::fail(error why) {
     fault_ = std::move(why);
 }
 
-bool replica::members_committed() const {
-  return members_told_ || members_index_ <= core_.commit_index();
-}
-
+/// Its number is where the entry lies that took it in: an earlier membership cannot have it.
 bool replica::is_removed() const {
-  return !members_.empty() && members_committed() &&
-         std::none_of(members_.begin(), members_.end(),
-                      [&](const auto& m) { return m.id == identity_.self; });
+  return sure_index_ >= identity_.self && !surely_member_;
 }
 
 // ---- what happens -------------------------------------------------------------------------------
@@ -62,8 +88,8 @@ void replica::tick(milliseconds now) {
     pulse_at_ = now + options_.pulse_interval_ms;
     send_pulse();
   }
-  resend();
   expire();
+  resend();
 }
 
 void replica::received(milliseconds now, const std::string& peer, byte_view frame) {
@@ -98,7 +124,7 @@ void replica::handle(const std::string&, const proposal_parcel& p) {
 }
 
 void replica::handle(const std::string& peer, const question_parcel& p) {
-  serve({peer, p.id}, p.kind, p.body);
+  serve({peer, p.id}, p.kind, p.body, now_ + p.patience_ms);
 }
 
 void replica::handle(const std::string&, const answer_parcel& p) {
@@ -106,9 +132,9 @@ void replica::handle(const std::string&, const answer_parcel& p) {
 }
 
 void replica::handle(const std::string& peer, const pulse_parcel& p) {
-  // Who was removed hears of it here.
-  if (p.members_index < members_index_ && members_committed())
-    send(peer, members_parcel{members_index_, members_octets_});
+  // Whoever is behind is told, and so learns that it was removed.
+  if (p.members_index < sure_index_)
+    send(peer, members_parcel{sure_index_, sure_octets_});
   const auto view = others_.find(p.from);
   if (view == others_.end() || view->second.member.info.name != peer)
     return;
@@ -121,12 +147,10 @@ void replica::handle(const std::string& peer, const pulse_parcel& p) {
 }
 
 void replica::handle(const std::string&, const members_parcel& p) {
-  if (p.index <= members_index_)
+  if (p.index <= sure_index_)
     return;
-  if (const auto members = decode_members(p.members)) {
-    show_members(*members, p.index);
-    members_told_ = true;
-  }
+  if (auto members = decode_members(p.members))
+    told_ = {p.index, *std::move(members)};
 }
 
 void replica::disk_done(milliseconds now, std::optional<config_state> installed) {
@@ -139,6 +163,7 @@ void replica::disk_done(milliseconds now, std::optional<config_state> installed)
 }
 
 void replica::image_made(raft::log_index index, raft::bytes_ptr image) {
+  image_index_.reset();
   core_.provide(index, std::move(image));
 }
 
@@ -164,6 +189,7 @@ void replica::pump() {
   for (bool more = true; more && !fault_;) {
     notice_leader();
     drive_membership();
+    look_at_members();
     auto a = core_.take(!disk_busy_);
     for (auto& m : a.messages)
       for (const auto& to : members_)
@@ -181,8 +207,10 @@ void replica::pump() {
         answer(from.mapped(), r.index ? std::nullopt : std::optional(no_leader()),
                r.index ? encode_index(*r.index) : bytes{});
     }
-    if (a.wants_snapshot)
+    if (a.wants_snapshot && !image_index_) {
+      image_index_ = state_.applied_index();
       out_.image_of = state_;
+    }
     if (core_.fault())
       fail(*core_.fault());
     shorten_log();
@@ -223,8 +251,9 @@ void replica::deliver(const raft::delivered_entry& entry) {
   const auto command = decode_replicated_command(*entry.what.command);
   if (!command) {
     // To go on without it would be to diverge.
-    return fail(make_error(errc::unsupported, "entry " + std::to_string(entry.index) +
-                                                  " of the log: " + command.failure().message));
+    return fail(make_error(
+        command.failure().code == errc::unsupported ? errc::unsupported : errc::corrupted,
+        "entry " + std::to_string(entry.index) + " of the log: " + command.failure().message));
   }
   const auto change = state_.judge(*command, entry.index);
   add_changes(state_changes_, state_, change);
@@ -234,7 +263,7 @@ void replica::deliver(const raft::delivered_entry& entry) {
   remember_hash();
   entry_applied(entry.index, entry.what.command->size());
   proposed_.erase(command->command.operation_id);
-  change_settled(command->command.operation_id, change);
+  change_settled(command->command, change);
 }
 
 void replica::install(const raft::snapshot& whole) {
@@ -263,21 +292,20 @@ void replica::shorten_log() {
     return;
   raft::log_index up_to = 0;
   while (!kept_.empty() &&
-         (kept_.size() > options_.entries_kept || kept_bytes_ > options_.entry_bytes_kept)) {
+         (kept_.size() > options_.entries_kept || kept_bytes_ > options_.entry_bytes_kept) &&
+         !(image_index_ && kept_.front().first > *image_index_)) {
     up_to = kept_.front().first;
     kept_bytes_ -= kept_.front().second;
     kept_.pop_front();
   }
-  core_.compact(up_to);
+  if (up_to != 0)
+    core_.compact(up_to);
 }
 
 // ---- who is there -------------------------------------------------------------------------------
 
-void replica::show_members(const raft::membership& members, raft::log_index index) {
+void replica::show_members(const raft::membership& members) {
   members_ = known_members(members);
-  members_index_ = index;
-  members_told_ = false;
-  members_octets_ = encode(members);
   out_.members_changed = true;
   std::map<raft::replica_id, member_view> others;
   for (const auto& m : members_) {
@@ -289,16 +317,25 @@ void replica::show_members(const raft::membership& members, raft::log_index inde
     view.member = m;
   }
   others_ = std::move(others);
+  std::erase_if(claims_, [&](const auto& c) { return !others_.contains(c.first); });
 }
 
-/// The log's membership counts as soon as it is in the log, and what peers told gives way to it.
+/// Only what is committed is told to others and believed of them: what is not may come to nothing.
 void replica::look_at_members() {
-  const auto& present = core_.log().members();
-  if (present == seen_members_)
+  const auto& log = core_.log();
+  const auto committed = log.base_at(core_.commit_index());
+  if (log.members() == seen_latest_ && committed.members == seen_committed_ &&
+      told_.index == seen_told_)
     return;
-  seen_members_ = present;
-  if (!present->empty() && core_.log().members_index() >= members_index_)
-    show_members(*present, core_.log().members_index());
+  seen_latest_ = log.members();
+  seen_committed_ = committed.members;
+  seen_told_ = told_.index;
+  const bool by_others = committed.members->empty() || told_.index > committed.members_index;
+  const auto& sure = by_others ? told_.members : *committed.members;
+  sure_index_ = by_others ? told_.index : committed.members_index;
+  sure_octets_ = encode(sure);
+  surely_member_ = raft::find_member(sure, identity_.self) != nullptr;
+  show_members(log.members_index() > sure_index_ ? with_latest(sure, *log.members()) : sure);
 }
 
 void replica::notice_leader() {
@@ -329,7 +366,7 @@ void replica::send_pulse() {
   p.applied = state_.applied_index();
   p.state_hash = state_.state_hash();
   p.revision = state_.revision();
-  p.members_index = members_index_;
+  p.members_index = sure_index_;
   p.program_version = identity_.program_version;
   for (const auto& [id, view] : others_)
     send(view.member.info.name, p);

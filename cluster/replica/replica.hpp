@@ -90,7 +90,7 @@ struct effects {
   std::vector<reply> replies;
   bool state_changed = false;
   bool members_changed = false;
-  /// encode_state() of this is wanted: image_made().
+  /// encode_state() of this is wanted: image_made(). At most one at a time.
   std::optional<config_state> image_of;
 };
 
@@ -136,7 +136,9 @@ public:
   [[nodiscard]] const raft::core& core() const { return core_; }
   [[nodiscard]] raft::replica_id self() const { return identity_.self; }
   [[nodiscard]] bool leads() const { return core_.role() == raft::role::leader; }
-  /// Of the latest membership, or of the introduction.
+  /// Whom this replica speaks with: the newest membership that is known to be committed, and what a
+  /// later one in the log changes. Who is removed stays until that is committed, since it may never
+  /// be.
   [[nodiscard]] const std::vector<known_member>& members() const { return members_; }
   [[nodiscard]] const std::map<raft::replica_id, member_view>& others() const { return others_; }
   /// The newest membership that is known to be committed does not have this replica.
@@ -167,6 +169,7 @@ private:
     bytes body;
     milliseconds deadline = 0;
     milliseconds sent_at = 0;
+    bool ever_sent = false;
     std::uint64_t revision = 0; ///< of `settle`
   };
   struct waiting_settle {
@@ -184,7 +187,7 @@ private:
   struct wish {
     asker from;
     member_change change;
-    milliseconds deadline = 0; ///< what cannot be done by then must not keep others waiting
+    milliseconds deadline = 0; ///< who asked has given up by then
   };
 
   // replica.cpp
@@ -204,8 +207,7 @@ private:
   void shorten_log();
   void hand_to_disk(std::vector<raft::write> writes);
   void look_at_members();
-  void show_members(const raft::membership& members, raft::log_index index);
-  [[nodiscard]] bool members_committed() const;
+  void show_members(const raft::membership& members);
   void notice_leader();
   void send_pulse();
   void remember_hash();
@@ -217,13 +219,13 @@ private:
   void propose(const std::string& operation_id, const bytes& octets);
   void ask(waiting_question question);
   void dispatch(std::uint64_t id, waiting_question& question);
-  void serve(const asker& from, question_kind kind, byte_view body);
+  void serve(const asker& from, question_kind kind, byte_view body, milliseconds deadline);
   void answer(const asker& to, std::optional<error> failure, bytes body = {});
   void take_answer(std::uint64_t id, std::optional<error> failure, byte_view body);
   void resend();
   void expire();
   void settle_waiting();
-  void change_settled(const std::string& operation_id, const planned_change& outcome);
+  void change_settled(const config_command& command, const planned_change& outcome);
   void look_for_outcomes();
   void respond(request_token to, reply_value what);
   [[nodiscard]] const std::string* leader_name() const;
@@ -256,13 +258,22 @@ private:
   std::optional<config_state> installed_;
   std::deque<std::pair<raft::log_index, std::size_t>> kept_; ///< applied entries and their octets
   std::size_t kept_bytes_ = 0;
+  /// Of the image in the making; the log is kept from there on, or the image would be of no use.
+  std::optional<raft::log_index> image_index_;
 
   // members
-  raft::membership_ptr seen_members_; ///< the log's, as of the last look
-  std::vector<known_member> members_; ///< the newest, by whomever it was told
-  raft::log_index members_index_ = 0;
-  bytes members_octets_;
-  bool members_told_ = false; ///< by a peer, which tells only what is committed
+  struct told_members {
+    raft::log_index index = 0;
+    raft::membership members;
+  };
+  told_members told_;                ///< the newest that another told of, at first the introduction
+  raft::membership_ptr seen_latest_; ///< the log's, as of the last look
+  raft::membership_ptr seen_committed_; ///< the same, of what is committed
+  raft::log_index seen_told_ = 0;
+  std::vector<known_member> members_;
+  raft::log_index sure_index_ = 0; ///< of the newest membership that is known to be committed
+  bytes sure_octets_;
+  bool surely_member_ = false; ///< this replica is in it
   std::map<raft::replica_id, member_view> others_;
   std::map<std::string, assembler> assemblers_;
   raft::term_number seen_term_ = 0;
@@ -272,7 +283,9 @@ private:
   std::map<std::string, waiting_change> changes_; ///< by operation id
   std::map<std::uint64_t, waiting_question> questions_;
   std::vector<waiting_settle> settles_;
-  std::uint64_t last_id_ = 0;
+  /// Of what this replica asks; begins where no earlier process of this node did, so that an answer
+  /// to one of those is not taken for another.
+  std::uint64_t last_id_;
 
   // requests to the leader, if that is this replica
   std::unordered_map<std::string, raft::log_index> proposed_; ///< operation ids that are in the log

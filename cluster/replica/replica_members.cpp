@@ -53,7 +53,7 @@ members_seen replica::seen() const {
 void replica::drive_membership() {
   if (!leads())
     return;
-  // Whoever asked has been told that it took too long.
+  // What is granted when nobody waits for it any more surprises.
   std::erase_if(wishes_, [&](const wish& w) { return now_ >= w.deadline; });
   // One change at a time, and the next when the last is committed.
   while (!wishes_.empty() && core_.log().members_index() <= core_.commit_index()) {

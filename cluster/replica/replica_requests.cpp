@@ -1,6 +1,7 @@
 #include "cluster/config_codec.hpp"
 #include "cluster/replica/replica.hpp"
 
+#include <limits>
 #include <utility>
 
 namespace custos::cluster::replica {
@@ -14,6 +15,25 @@ constexpr std::size_t wishes_max = 64;
 error too_busy() {
   auto e = make_error(errc::overloaded, "the configuration has all the requests in hand it takes");
   e.retry_after_s = 1;
+  return e;
+}
+
+bool is_same(const config_command& a, const config_command& b) {
+  return a.action == b.action && a.kind == b.kind && a.name == b.name && a.document == b.document &&
+         a.if_revision == b.if_revision;
+}
+
+std::uint32_t patience_of(milliseconds deadline, milliseconds now) {
+  constexpr milliseconds most = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(most, deadline > now ? deadline - now : 0));
+}
+
+error not_confirmed(const std::string& advice) {
+  auto e = make_error(errc::unavailable, "the cluster did not confirm the change in time: it may "
+                                         "still take effect. " +
+                                             advice);
+  e.check = "cluster-outcome-unknown";
+  e.retry_after_s = retry_after_s;
   return e;
 }
 
@@ -62,10 +82,7 @@ void replica::apply(milliseconds now, request_token token, config_command comman
   const auto id = command.operation_id;
   if (const auto same = changes_.find(id); same != changes_.end()) {
     // The same operation twice at a time: both get its outcome, unless it is another one.
-    const auto& first = same->second.command;
-    if (first.action != command.action || first.kind != command.kind ||
-        first.name != command.name || first.document != command.document ||
-        first.if_revision != command.if_revision)
+    if (!is_same(same->second.command, command))
       return respond(token, field_error(errc::invalid_argument, "operation_id",
                                         "expected an id that was not used for another command"));
     same->second.tokens.push_back(token);
@@ -104,9 +121,10 @@ void replica::propose(const std::string& operation_id, const bytes& octets) {
     proposed_.emplace(operation_id, at->index);
 }
 
-void replica::change_settled(const std::string& operation_id, const planned_change& outcome) {
-  const auto found = changes_.find(operation_id);
-  if (found == changes_.end())
+/// Another command may have come with the same id, through another node: its outcome is not ours.
+void replica::change_settled(const config_command& command, const planned_change& outcome) {
+  const auto found = changes_.find(command.operation_id);
+  if (found == changes_.end() || !is_same(found->second.command, command))
     return;
   for (const auto token : found->second.tokens) {
     if (outcome.refusal)
@@ -119,14 +137,14 @@ void replica::change_settled(const std::string& operation_id, const planned_chan
 
 /// After an image was installed: what was applied on the way is remembered in it.
 void replica::look_for_outcomes() {
-  std::vector<std::pair<std::string, planned_change>> settled_now;
+  std::vector<std::pair<config_command, planned_change>> settled_now;
   for (const auto& [id, change] : changes_) {
     auto outcome = state_.judge({change.command, 0}, state_.applied_index());
     if (outcome.repeated)
-      settled_now.emplace_back(id, std::move(outcome));
+      settled_now.emplace_back(change.command, std::move(outcome));
   }
-  for (const auto& [id, outcome] : settled_now)
-    change_settled(id, outcome);
+  for (const auto& [command, outcome] : settled_now)
+    change_settled(command, outcome);
 }
 
 // ---- questions to the leader --------------------------------------------------------------------
@@ -180,18 +198,20 @@ void replica::ask(waiting_question question) {
 }
 
 void replica::dispatch(std::uint64_t id, waiting_question& question) {
-  question.sent_at = now_;
+  const auto* const leader = leader_name();
+  question.sent_at = leads() || leader != nullptr ? now_ : 0;
+  question.ever_sent = question.ever_sent || question.sent_at != 0;
   if (leads())
-    return serve({{}, id}, question.kind, bytes(question.body));
-  if (const auto* const leader = leader_name())
-    send(*leader, question_parcel{id, question.kind, question.body});
-  else
-    question.sent_at = 0;
+    return serve({{}, id}, question.kind, bytes(question.body), question.deadline);
+  if (leader != nullptr)
+    send(*leader,
+         question_parcel{id, question.kind, patience_of(question.deadline, now_), question.body});
 }
 
-void replica::serve(const asker& from, question_kind kind, byte_view body) {
-  if (!leads())
-    return; // it is asked again, of the leader
+void replica::serve(const asker& from, question_kind kind, byte_view body, milliseconds deadline) {
+  // Who still waits asks again, of the leader.
+  if (!leads() || now_ >= deadline)
+    return;
   switch (kind) {
   case question_kind::read_index: {
     const auto token = ++last_id_;
@@ -210,7 +230,7 @@ void replica::serve(const asker& from, question_kind kind, byte_view body) {
     auto change = decode_member_change(body);
     if (!change)
       return answer(from, change.failure());
-    wishes_.push_back({from, *std::move(change), now_ + options_.answer_timeout_ms});
+    wishes_.push_back({from, *std::move(change), deadline});
     return;
   }
   case question_kind::transfer: {
@@ -286,13 +306,10 @@ void replica::expire() {
       ++at;
       continue;
     }
-    auto why = no_leader();
-    if (change.ever_sent) {
-      why.message = "the cluster did not confirm the change in time: it may still take effect. Ask "
-                    "again with the operation id " +
-                    change.command.operation_id + " to learn its outcome";
-      why.check = "cluster-outcome-unknown";
-    }
+    const auto why = change.ever_sent
+                         ? not_confirmed("Ask again with the operation id " +
+                                         change.command.operation_id + " to learn its outcome")
+                         : no_leader();
     for (const auto token : change.tokens)
       respond(token, why);
     at = changes_.erase(at);
@@ -302,7 +319,11 @@ void replica::expire() {
       ++at;
       continue;
     }
-    respond(at->second.token, no_leader());
+    const auto& question = at->second;
+    const bool may_have_happened = question.ever_sent && question.kind != question_kind::read_index;
+    respond(question.token, may_have_happened
+                                ? not_confirmed("Look at the status of the cluster, and ask again")
+                                : no_leader());
     at = questions_.erase(at);
   }
 }

@@ -105,8 +105,8 @@ TEST_F(sealed_by_tpm, is_useless_elsewhere) {
 
 TEST_F(sealed_by_tpm, changed_objects_are_noticed) {
   const auto good = seal(0);
-  for (auto* const part : {&tpm::sealed_object::public_area, &tpm::sealed_object::private_area,
-                           &tpm::sealed_object::parent_name}) {
+  for (const auto part : {&tpm::sealed_object::public_area, &tpm::sealed_object::private_area,
+                          &tpm::sealed_object::parent_name}) {
     auto object = good;
     (object.*part).back() ^= 1U;
     EXPECT_EQ(unseal(object, 0), "corrupted");

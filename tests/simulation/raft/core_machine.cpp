@@ -82,10 +82,12 @@ public:
   }
 
   void start(milliseconds now) override {
+    if (!disk_makes_sense())
+      return;
     options o;
     o.election_ms = given_.election_ms;
     o.heartbeat_ms = given_.heartbeat_ms;
-    o.entries_per_message_max = 1 + random_() % 16;
+    o.entries_per_message_max = given_.entries_per_message_max;
     o.entries_in_flight_max = 64;
     o.snapshot_chunk_bytes_max = 256;
     o.entries_behind = given_.entries_behind;
@@ -119,7 +121,7 @@ public:
     act();
   }
   void receive(milliseconds now, replica_id from, const packet& what) override {
-    core_->receive(now, from, *std::static_pointer_cast<const message>(what));
+    core_->receive(now, from, *static_cast<const message*>(what.get()));
     act();
   }
   void io() override {
@@ -141,6 +143,7 @@ public:
     act();
     return ok;
   }
+  bool can_change_members() const override { return true; }
   bool change(const membership& wanted) override {
     const bool ok = core_->change_members(wanted).ok();
     act();
@@ -176,6 +179,16 @@ private:
     log_index index = 0;
   };
 
+  /// What was delivered is durable, so the state machine is never where the log is not.
+  bool disk_makes_sense() {
+    const auto at = disk_.state.applied;
+    if (at >= disk_.base.index && at <= disk_.last())
+      return true;
+    around_.complained(id_, "the state machine is at " + std::to_string(at) +
+                                ", and the log on the disk is not there");
+    return false;
+  }
+
   void complete(bool alive) {
     auto done = std::move(pending_.front());
     pending_.pop_front();
@@ -186,6 +199,8 @@ private:
       return;
     }
     disk_.state = done.state;
+    if (!disk_makes_sense())
+      return;
     if (alive && disk_.state.applied >= core_->log().base().index + given_.compact_every)
       core_->compact(disk_.state.applied);
   }

@@ -5,13 +5,30 @@
 #include "cluster/raft/types.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
-#include <random>
 
 namespace custos::raft::simulation {
 
-using random_source = std::mt19937_64;
+/// A counter that is stirred well (SplitMix64): quick, and no state to speak of.
+class random_source {
+public:
+  using result_type = std::uint64_t;
+
+  explicit random_source(std::uint64_t seed) : at_(seed) {}
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
+  result_type operator()() {
+    auto x = at_ += 0x9E3779B97F4A7C15ULL;
+    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9ULL;
+    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBULL;
+    return x ^ (x >> 31U);
+  }
+
+private:
+  std::uint64_t at_;
+};
 
 /// A message on its way; only machines look inside.
 using packet = std::shared_ptr<const void>;
@@ -62,6 +79,7 @@ struct machine_options {
   std::size_t entries_behind = 64;
   std::size_t snapshot_bytes = 1000;
   std::size_t writes_in_flight_max = 4;
+  std::size_t entries_per_message_max = 16;
 };
 
 class machine {
@@ -85,6 +103,8 @@ public:
   /// False: not now, or not here.
   virtual bool propose(command_id command) = 0;
   virtual bool read(std::uint64_t token) = 0;
+  /// If it never can, nobody asks it to.
+  [[nodiscard]] virtual bool can_change_members() const = 0;
   virtual bool change(const membership& wanted) = 0;
   virtual bool transfer(replica_id to) = 0;
 

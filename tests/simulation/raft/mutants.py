@@ -72,6 +72,28 @@ MUTANTS = {
         "  if (!committed_in_term())\n    return;\n  for (auto& r : reads_)",
         "  for (auto& r : reads_)",
     ),
+    "old-terms-by-counting": (
+        "core_leader.cpp",
+        "  if (reached <= commit_ || log_.term_at(reached) != durable_.term)",
+        "  if (reached <= commit_)",
+    ),
+    "truncated-entries-count-as-durable": (
+        "core_follower.cpp",
+        "      stable_ = std::min(stable_, index - 1);\n"
+        "      for (auto& w : open_)\n"
+        "        w.last = std::min(w.last, index - 1);\n",
+        "",
+    ),
+    "changes-before-the-first-commit": (
+        "core_leader.cpp",
+        "transferee_ != 0 || !committed_in_term())",
+        "transferee_ != 0)",
+    ),
+    "snapshot-acknowledged-before-the-disk": (
+        "core_follower.cpp",
+        "  hold(from, answer, whole->at.index);",
+        "  out_.messages.push_back({from, answer});",
+    ),
 }
 
 

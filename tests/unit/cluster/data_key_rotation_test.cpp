@@ -188,6 +188,7 @@ TEST_F(rotation, comes_to_an_end) {
   const auto first = at("n1").seals()->current();
   const auto second = begin("n1");
   EXPECT_EQ(current_data_key(*state.snapshot(), members), second);
+  EXPECT_FALSE(current_data_key(*state.snapshot(), {})) << "who the members are is not known yet";
   EXPECT_FALSE(plan("n1").next) << "it does not hold the key yet";
   all_follow();
   EXPECT_EQ(plan("n1").values_left, 4U);

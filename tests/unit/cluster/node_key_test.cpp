@@ -51,8 +51,9 @@ protected:
   /// The octets in hex, or what went wrong.
   std::string read() {
     const auto key = read_node_key(folder(), access);
-    if (!key)
+    if (!key) {
       EXPECT_EQ(key.failure().field, "node_key") << key.failure().message;
+    }
     return key ? crypto::hex(key->key->reveal_secret())
                : "error: " + std::string(to_string(key.failure().code));
   }

@@ -52,6 +52,12 @@ struct fake_services {
   fake_port<token_key_wish, config_document> token_keys;
   fake_port<std::string, std::string> joins;
   fake_port<crypto::key, std::string> backups;
+  fake_port<await_configuration, config_status> waits;
+  fake_port<get_cluster_status, cluster_status> clusters;
+  fake_port<std::string, cluster_status> removals;
+  fake_port<std::string, cluster_status> transfers;
+  fake_port<get_cluster_status, cluster_status> renewals;
+  fake_port<get_cluster_status, std::string> rotations;
   std::vector<std::pair<std::uint32_t, std::string>> tokens;
   std::vector<std::pair<std::string, std::string>> csrs;
   std::vector<std::pair<std::string, std::string>> sealed;
@@ -139,6 +145,14 @@ protected:
     p.snapshot = [config = config_ptr(config)] { return config; };
     p.anchors = {made().ca};
     p.now = [] { return now; };
+    p.await_revision = services.waits.get();
+    p.cluster = services.clusters.get();
+    p.remove_member = services.removals.get();
+    p.transfer_to = services.transfers.get();
+    p.renew_certificate = services.renewals.get();
+    p.rotate_data_key = services.rotations.get();
+    p.node = "n1";
+    p.out_of_service = [] { return std::optional<error>(); };
     return p;
   }
 
@@ -322,6 +336,9 @@ TEST_F(node_api_test, cve_2026_1709_every_route_and_every_kind_of_caller) {
               services.primary_keys.asked.empty() && services.token_keys.asked.empty() &&
               services.simulations.asked.empty() && services.forgotten.asked.empty() &&
               services.sealed.empty() && services.tokens.empty() && services.csrs.empty());
+  EXPECT_TRUE(services.clusters.asked.empty() && services.removals.asked.empty() &&
+              services.transfers.asked.empty() && services.renewals.asked.empty() &&
+              services.rotations.asked.empty());
 }
 
 TEST_F(node_api_test, reaches_no_service_for_callers_it_refuses) {
@@ -342,14 +359,24 @@ TEST_F(node_api_test, reaches_no_service_for_callers_it_refuses) {
 TEST_F(node_api_test, lets_nobody_write_data_keys) {
   for (const auto* const method : {"PUT", "DELETE"}) {
     services.audit.clear();
-    expect_problem(send(method, "/config/v1/data-keys/00ff10ab",
-                        R"({"created":1,"wrapped":{"n1":"a.b.c.d.e"}})"),
-                   403, "forbidden", "by the cluster itself", method);
+    expect_problem(as_administrator(method, "/config/v1/data-keys/00ff10ab",
+                                    R"({"created":1,"wrapped":{"n1":"a.b.c.d.e"}})"),
+                   403, "forbidden", "", method);
     ASSERT_EQ(services.audit.size(), 1U) << method;
     EXPECT_EQ(services.audit[0].object, "data-keys/00ff10ab");
     EXPECT_EQ(services.audit[0].outcome, "forbidden");
   }
   EXPECT_TRUE(services.commands.asked.empty());
+}
+
+TEST_F(node_api_test, changes_the_data_key_on_record) {
+  services.rotations.reply = std::string("00ff10ab");
+  const auto a = as_administrator("POST", "/cluster/v1/data-key/rotate");
+  EXPECT_EQ(a.status, 201U);
+  EXPECT_EQ(json_of(a).at("data_key").as_string(), "00ff10ab");
+  ASSERT_EQ(services.audit.size(), 1U);
+  EXPECT_EQ(services.audit[0].action, "cluster.rotate_data_key");
+  EXPECT_EQ(services.audit[0].object, "00ff10ab");
 }
 
 TEST_F(node_api_test, says_what_is_not_there) {

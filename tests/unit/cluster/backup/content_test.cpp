@@ -4,6 +4,7 @@
 #include "cluster/backup/sections.hpp"
 #include "cluster/config_storage.hpp"
 #include "cluster/node_store.hpp"
+#include "cluster/raft/core.hpp"
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 #include "tests/unit/cluster/backup/samples.hpp"
 #include "tests/unit/cluster/secret_search.hpp"

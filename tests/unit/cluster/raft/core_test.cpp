@@ -89,6 +89,15 @@ TEST(raft_core, one_voter_leads_itself) {
   EXPECT_GE(one.reads.front().index, 2U);
 }
 
+TEST(raft_core, the_only_voter_waits_for_nobody) {
+  replica one(1, voters({1}));
+  one.wait(0);
+  EXPECT_EQ(one.core.role(), role::leader);
+  replica of_two(1, voters({1, 2}));
+  of_two.wait(0);
+  EXPECT_EQ(of_two.core.role(), role::follower);
+}
+
 TEST(raft_core, says_what_is_wrong_with_a_command) {
   options small;
   small.command_bytes_max = 3;
@@ -121,6 +130,54 @@ TEST(raft_core, one_member_changes_at_a_time) {
   next = wanted;
   next.back().role = member_role::voter;
   EXPECT_EQ(refused(next), "accepted") << "it has all but what was just added";
+}
+
+// Of two voters the leader removes itself, and is cut off: the other cannot lead without its vote.
+TEST(raft_core, campaigns_until_its_removal_is_committed) {
+  replica one(1, voters({1, 2}));
+  one.wait(1000);
+  one.hear(2, vote_response{2, true});
+  ASSERT_EQ(one.core.role(), role::leader);
+  one.hear(2, append_response{2, true, 1, 2, 0, 0, 0});
+  ASSERT_TRUE(one.core.change_members(voters({2})).ok());
+  one.act();
+  one.wait(600);
+  ASSERT_EQ(one.core.role(), role::follower) << "it heard of nobody";
+  one.wait(1000);
+  ASSERT_EQ(one.core.role(), role::candidate);
+  EXPECT_EQ(one.core.term(), 3U);
+  one.hear(2, vote_response{3, true});
+  ASSERT_EQ(one.core.role(), role::leader) << "the own vote does not count, and is not needed";
+  one.hear(2, append_response{3, true, 2, 4, 0, 0, 0});
+  EXPECT_EQ(one.core.commit_index(), 4U);
+  EXPECT_EQ(one.core.role(), role::follower) << "it is removed now";
+  one.wait(10'000);
+  EXPECT_EQ(one.core.term(), 3U) << "and stays calm";
+}
+
+// The newer snapshot may be on the disk already when the older one's turn would come.
+TEST(raft_core, delivers_no_snapshot_that_a_newer_one_replaced) {
+  replica two(2, voters({1, 2, 3}));
+  const auto chunk_to = [&](log_index index) {
+    snapshot_chunk m;
+    m.term = 2;
+    m.at = {index, 2, std::make_shared<const membership>(voters({1, 2, 3})), 1};
+    m.total = 1;
+    m.data = {1};
+    two.core.receive(two.now, 1, m);
+    return two.core.take();
+  };
+  const auto older = chunk_to(80);
+  const auto newer = chunk_to(93);
+  ASSERT_THAT(older.writes, SizeIs(1));
+  ASSERT_THAT(newer.writes, SizeIs(1));
+  two.core.written(older.writes.front().number);
+  EXPECT_THAT(two.core.take().deliveries, IsEmpty());
+  two.core.written(newer.writes.front().number);
+  const auto done = two.core.take();
+  ASSERT_THAT(done.deliveries, SizeIs(1));
+  EXPECT_EQ(std::get<snapshot_ptr>(done.deliveries.front())->at.index, 93U);
+  EXPECT_EQ(two.core.durable_index(), 93U);
 }
 
 TEST(raft_core, a_voter_with_a_living_leader_ignores_candidates) {
