@@ -26,13 +26,13 @@ from linearizable import CHANGES, Violation, check
 from node_network import Network
 from stack import Failed, Stack, wait_for
 from torture_clients import Caller, Client, Refused, Shared, Unknown, last_reads
-from torture_faults import Faults, fill_of, schedule
+from torture_faults import Faults, free_octets, schedule
 
 STANDBY = "standby"
 PROGRESS_SECONDS = 10
 HEAL_SECONDS_MAX = 120
 RSS_MIB_MAX = 512
-DISK_BYTES = 256 << 20
+DISK_BYTES = 96 << 20
 OWN_MOUNTS = "CUSTOS_TORTURE_OWN_MOUNTS"
 # Said of a node: it stopped serving, although nothing was done to it that explains it.
 FATAL_EVENTS = re.compile(r"cluster\.out_of_service|cluster\.identity_clash|cluster\.state_differs")
@@ -63,9 +63,9 @@ class Nodes:
         self.stop = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True)
 
-    def note(self, text):
+    def note(self, text):  # in events.log, one line
         with self.lock:
-            print(f"{time.monotonic():.3f} {text}", file=self.notes, flush=True)
+            print(f"{time.monotonic():.3f} {text}".replace("\n", " / "), file=self.notes, flush=True)
 
     def problem(self, text):
         self.note("PROBLEM " + text)
@@ -271,7 +271,7 @@ class Torture:
     def progress(self, elapsed):
         c = self.shared.counts
         rss = " ".join(f"{n} {mib}" for n, mib in sorted(self.nodes.rss_mib.items()))
-        disk = f", disk {fill_of(self.disk) >> 20} MiB free" if self.disk else ""
+        disk = f", disk {free_octets(self.disk) >> 20} MiB free" if self.disk else ""
         print(f"{elapsed:5.0f} s: operations {c['ok']} ok, {c['unknown']} unknown, "
               f"{c['refused']} refused; {self.faults.begun} faults, "
               f"{self.nodes.leader_changes} leader changes; MiB at most: {rss}{disk}", flush=True)
@@ -430,6 +430,7 @@ def main():
     own_mounts = with_own_mounts()
     if arguments.seed is None:
         arguments.seed = int(time.time())
+    os.environ.pop(OWN_MOUNTS)  # it is not the nodes' matter
     print(f"torture: {arguments.nodes} nodes, {arguments.minutes:g} minutes, "
           f"--seed {arguments.seed}", flush=True)
     sys.setswitchinterval(0.0005)  # the network's thread shall not wait for the clients

@@ -72,6 +72,9 @@ class Caller:
         except (OSError, http.client.HTTPException) as e:
             self.drop(node)
             raise Unknown(f"{type(e).__name__}: {e}") from None
+        if got.headers.get("Content-Length") is None:  # cut off within the headers
+            self.drop(node)
+            raise Unknown("half an answer")
         revision = got.headers.get("Custos-Revision")
         return Answer(got.status, json.loads(text) if text else {},
                       None if revision is None else int(revision))

@@ -56,9 +56,10 @@ def schedule(seed, seconds, names, without=()):
         longest = {"freeze": 5, "isolate": 8, "one-way": 8, "pair": 8, "split": 7}.get(kind, 4)
         how = {"isolate": rng.choice((HOLD, CUT)), "pair": rng.choice((HOLD, CUT)),
                "split": rng.choice((HOLD, CUT)), "one-way": rng.choice(("from", "to")),
+               "disk-full": rng.choice(("running", "starting")),
                "slow": str(rng.choice((20, 80, 300)))}.get(kind, "")
         faults.append(Fault(at, kind, tuple(chosen), rng.uniform(0.1, longest), how))
-        at += rng.uniform(0.8, 3.5) + (5 if rng.random() < 0.15 else 0)
+        at += rng.uniform(0.8, 4.5) + (6 if rng.random() < 0.2 else 0)
     return faults
 
 
@@ -167,18 +168,18 @@ class Faults:
     do_rolling = do_restart
 
     def do_disk_full(self, fault):
+        """While the node runs, or so that it starts on a full disk."""
         names = self._claim(fault.nodes)
         if not names:
             return
         name = names[0]
         self.nodes.may_fail.add(name)
+        if fault.how == "starting":
+            self.nodes.kill(name)
         filler = self.disk / "filler"
-        try:
-            with open(filler, "wb", buffering=0) as out:
-                while out.write(bytes(1 << 16)):
-                    pass
-        except OSError:
-            pass  # as intended
+        fill(filler)
+        if fault.how == "starting":
+            self.nodes.launch(name)
         yield 2 + fault.seconds
         filler.unlink()
         code = self.nodes.exit_code(name)
@@ -280,7 +281,7 @@ class Faults:
         caller = Caller(self.stack.admin, self.nodes.ports)
         yield from self._in_background(caller.call, through, "POST", "/cluster/v1/transfer",
                                        {"to": to})
-        caller.close()
+        caller.close()  # whatever became of it
 
     def _make_member(self, name, through):
         self.stack.make_member(name, through, "--replace")
@@ -339,7 +340,17 @@ class Faults:
         self.members_busy = False
 
 
-def fill_of(folder):
-    """Free octets of the disk that a folder is on."""
+def free_octets(folder):
+    """Of the disk that a folder is on."""
     stats = os.statvfs(folder)
     return stats.f_bavail * stats.f_frsize
+
+
+def fill(path):
+    """A file that takes what is left of its disk."""
+    with open(path, "wb", buffering=0) as out:
+        while left := free_octets(path.parent):
+            try:
+                os.posix_fallocate(out.fileno(), out.seek(0, os.SEEK_END), left)
+            except OSError:
+                pass  # somebody was faster; what is left now is taken
