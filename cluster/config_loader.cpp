@@ -17,32 +17,42 @@ std::string described(object_kind kind, const std::string& name) {
   return std::string(to_string(kind)) + "/" + name;
 }
 
+/// Takes `start` from the front of a text that begins with it.
+bool take(std::string_view& text, std::string_view start) {
+  if (!text.starts_with(start))
+    return false;
+  text.remove_prefix(start.size());
+  return true;
+}
+
 /// The octets in the one member of `document`, if this is the canonical document of a key that has
-/// them in PEM and nothing else.
+/// them in PEM and nothing else. There is one such document for any octets, because Base64 is read
+/// strictly and lines are full.
 std::optional<bytes> octets_in(std::string_view document, std::string_view member,
                                std::string_view label) {
-  const auto start = std::string("{\"").append(member).append("\":\"");
-  constexpr std::string_view end = "\"}";
-  if (!document.starts_with(start) || document.size() < start.size() + end.size())
+  constexpr std::string_view line_end = "\\n"; // two characters, in JSON
+  constexpr std::size_t line_characters = 64;
+  auto rest = document;
+  if (!take(rest, "{\"") || !take(rest, member) || !take(rest, "\":\"-----BEGIN ") ||
+      !take(rest, label) || !take(rest, "-----") || !take(rest, line_end))
     return std::nullopt;
-  const auto text = document.substr(start.size(), document.size() - start.size() - end.size());
-  // Base64 is what stands between the line ends, which are two characters in JSON.
   std::string base64;
-  base64.reserve(text.size());
-  for (auto rest = text; !rest.empty();) {
-    const auto line = rest.substr(0, rest.find("\\n"));
-    if (!line.starts_with('-'))
-      base64 += line;
-    rest.remove_prefix(std::min(rest.size(), line.size() + 2));
+  base64.reserve(rest.size());
+  for (bool last = false; !rest.starts_with('-');) {
+    const auto line = rest.substr(0, rest.find(line_end));
+    if (last || line.empty() || line.size() > line_characters)
+      return std::nullopt;
+    last = line.size() < line_characters;
+    base64 += line;
+    rest.remove_prefix(line.size());
+    if (!take(rest, line_end))
+      return std::nullopt;
   }
-  auto octets = crypto::from_base64(base64);
-  if (!octets)
+  if (!take(rest, "-----END ") || !take(rest, label) || !take(rest, "-----") ||
+      !take(rest, line_end) || rest != "\"}")
     return std::nullopt;
-  // Whatever was made of it above: only what writes this very document is the content of it.
-  std::string again = start;
-  for (const char c : crypto::pem_of(label, *octets))
-    c == '\n' ? again += "\\n" : again += c;
-  return again.append(end) == document ? std::optional(std::move(*octets)) : std::nullopt;
+  auto octets = crypto::from_base64(base64);
+  return octets ? std::optional(*std::move(octets)) : std::nullopt;
 }
 
 /// Endorsement keys are many, and for each OpenSSL takes half a millisecond. When their documents

@@ -379,6 +379,7 @@ result<void> accept_join_answer(const std::filesystem::path& data_dir, const joi
   CUSTOS_TRY(const auto id, read_replica(replica_field));
   CUSTOS_TRY(const auto digest, one_field(fields, tag_members_digest));
   CUSTOS_TRY(auto members, read_members(o, digest, id));
+  CUSTOS_CHECK(o.finish());
   CUSTOS_TRY(const auto ring_field, one_field(fields, tag_data_keys));
   CUSTOS_TRY(const auto data_keys, parse_data_key_ring(ring_field));
   new_node made{keys, data_keys, identity};

@@ -39,6 +39,7 @@ crypto::sha256_digest hash_of_parts(const Parts& parts) {
 
 object_ptr make_object(std::string name, config_object value) {
   auto document = write_object(value);
+  document.shrink_to_fit(); // it stays
   const auto hash = crypto::sha256(as_bytes(document));
   return std::make_shared<const stored_object>(
       stored_object{std::move(name), std::move(value), std::move(document), hash});

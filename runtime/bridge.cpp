@@ -32,6 +32,14 @@ void bridge::stop() {
     caf::anon_send_exit(a, caf::exit_reason::user_shutdown);
 }
 
+void bridge::wait() {
+  if (actors_.empty())
+    return;
+  caf::scoped_actor self(actors_.front().home_system());
+  for (const auto& a : actors_)
+    self->wait_for(a);
+}
+
 void bridge::post(std::shared_ptr<std::function<void(caf::event_based_actor*)>> run) {
   const auto i = next_.fetch_add(1, std::memory_order_relaxed) % actors_.size();
   caf::anon_send(actors_[i], deferred_call{std::move(run)});

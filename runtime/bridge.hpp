@@ -45,6 +45,9 @@ public:
   /// No further calls; the bridge actors end. Callbacks of calls still in hand are destroyed
   /// without having run.
   void stop();
+  /// Blocks until they have ended, after stop(): then no callback runs any more, and what callbacks
+  /// look at may be taken apart.
+  void wait();
 
 private:
   void post(std::shared_ptr<std::function<void(caf::event_based_actor*)>> run);

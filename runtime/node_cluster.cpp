@@ -167,12 +167,15 @@ void node_cluster::stop() {
   }
   if (link_)
     link_->stop();
-  config_store_ = nullptr;
-  keeper_ = nullptr;
 }
 
 node_cluster::~node_cluster() {
   stop();
+}
+
+bool node_cluster::is_stopped() const {
+  const std::lock_guard guard(mutex_);
+  return stopped_;
 }
 
 // ---- what goes wrong ----------------------------------------------------------------------------
@@ -241,7 +244,7 @@ result<cluster::replica::link_address> node_cluster::own_address() const {
 /// Address and certificate as they are now; nothing happens where the membership has them.
 void node_cluster::introduce_again() {
   const auto address = own_address();
-  if (!address)
+  if (!address || is_stopped())
     return;
   const auto info = member_info_of(given_.store->identity(), *address);
   change(membership_action::update, info, [this](const result<membership_changed>& changed) {
@@ -253,6 +256,8 @@ void node_cluster::introduce_again() {
 }
 
 void node_cluster::carry_out_left_commands() {
+  if (is_stopped())
+    return;
   const auto left = cluster::left_commands(*given_.store);
   if (!left) {
     log_error("cluster.left_commands", {{"detail", left.failure().message}});
@@ -372,7 +377,7 @@ void node_cluster::rotate_on() {
     {
       const std::lock_guard guard(mutex_);
       state = std::exchange(rotation_due_, nullptr);
-      if (!state || gauges_->leads == 0) {
+      if (!state || gauges_->leads == 0 || stopped_) {
         rotating_ = false;
         return;
       }

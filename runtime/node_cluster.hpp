@@ -78,6 +78,7 @@ private:
   void on_clash(const cluster::link::identity_clash& clash);
   void change(membership_action action, const cluster::replica::member_info& info,
               callback<membership_changed> done);
+  [[nodiscard]] bool is_stopped() const;
   void introduce_again();
   void carry_out_left_commands();
   void keep_certificate_fresh();

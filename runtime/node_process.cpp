@@ -564,8 +564,10 @@ void node_process::stop() {
     i.ops->drain(std::chrono::milliseconds(500));
   if (i.cluster)
     i.cluster->stop();
-  if (i.calls)
+  if (i.calls) {
     i.calls->stop();
+    i.calls->wait();
+  }
   for (const auto& v : i.verifiers)
     caf::anon_send_exit(v, caf::exit_reason::user_shutdown);
   if (i.keys)

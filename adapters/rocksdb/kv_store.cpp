@@ -74,6 +74,15 @@ std::string after_prefix(std::string prefix) {
   return prefix;
 }
 
+/// About what the batch takes in RocksDB's form, so that a large one is not moved while it grows.
+std::size_t size_of(const write_batch& batch) {
+  constexpr std::size_t overhead = 32;
+  std::size_t out = overhead;
+  for (const auto& change : batch.changes())
+    out += overhead + change.key.size() + (change.value ? change.value->size() : 0);
+  return out;
+}
+
 class rocksdb_store final : public kv_store {
 public:
   explicit rocksdb_store(std::unique_ptr<rdb::DB> db) : db_(std::move(db)) {}
@@ -115,7 +124,7 @@ public:
 
   result<void> write(const write_batch& batch, durability how) override {
     CUSTOS_CHECK(check_batch(batch));
-    rdb::WriteBatch changes;
+    rdb::WriteBatch changes(size_of(batch));
     for (const auto& change : batch.changes()) {
       const auto status = collect(change, changes);
       if (!status.ok())

@@ -247,18 +247,33 @@ class Stack:
         self.relays.append(relay)
         return relay.port
 
-    def launch_node(self, name, *before):
-        """Starts the process and does not wait; `before`: a command that ends by running another,
-        as prlimit does."""
+    def launch_node(self, name, *before, move=False):
+        """Starts the process and does not wait. `before`: a command that ends by running another,
+        as prlimit does; `move`: the others have to be told where its link is now."""
         n = self.nodes[name]
+        moved = ()
+        if move:
+            n["link_seen"] = self.link_front(name, n["link"])
+            moved = ("--cluster-address", f"127.0.0.1:{n['link_seen']}")
         self.start(name, *before, self.binaries / "custos-node", "--data-dir", n["dir"],
                    "--listen", f"127.0.0.1:{n['port']}", "--ops-listen", f"127.0.0.1:{n['ops']}",
                    "--cluster-listen", f"127.0.0.1:{n['link']}",
-                   "--log-format", "json", "--log-level", self.node_log_level)
+                   *moved, "--log-format", "json", "--log-level", self.node_log_level)
 
-    def start_node(self, name, *before):
-        self.launch_node(name, *before)
-        self.ready(name, self.nodes[name]["ops"])
+    def start_node(self, name, *before, ready=True, move=False):
+        self.launch_node(name, *before, move=move)
+        if ready:
+            self.ready(name, self.nodes[name]["ops"])
+
+    def wait_end(self, name, seconds=START_SECONDS_MAX):
+        """The exit code of a process that ends by itself."""
+        child = self.children.pop(name)
+        try:
+            return child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            raise Failed(f"{name} goes on:\n{self.log_of(name)[-3000:]}") from None
 
     def new_node(self, name):
         port, link = free_ports(1), free_ports(1)
@@ -288,10 +303,20 @@ class Stack:
         finally:
             token.unlink(missing_ok=True)
 
-    def join(self, name, through):
-        self.new_node(name)
-        self.make_member(name, through)
+    def join(self, name, through, replace=False):
+        if not replace:
+            self.new_node(name)
+        self.make_member(name, through, *(("--replace",) if replace else ()))
         self.start_node(name)
+
+    def restore(self, file, phrase, admin):
+        """The first node of a new cluster from a backup; administrators as they were."""
+        self.admin = admin
+        n = self.new_node("n1")
+        self.custos("backup", "restore", file, "--passphrase-file", phrase, "--data-dir", n["dir"],
+                    "--node-name", "n1", "--addresses", "127.0.0.1,localhost",
+                    "--cluster-address", f"127.0.0.1:{n['link_seen']}")
+        self.start_node("n1")
 
     def cluster_status(self, node):
         """The cluster as a node sees it; nothing while the node does not say."""
@@ -309,15 +334,38 @@ class Stack:
                 members[n]["lag"] == 0 for n in names) and status
         return wait_for(f"{', '.join(names)} vote", all_vote)
 
-    def node_json(self, node, path, linearizable=False):
-        """What a node answers to the administrator."""
+    def _context(self):
         context = ssl.create_default_context(cafile=self.admin / "ca.crt")
         context.load_cert_chain(self.admin / "admin.crt", self.admin / "admin.key")
-        request = urllib.request.Request(self.nodes[node]["url"] + path)
-        if linearizable:
-            request.add_header("Custos-Consistency", "linearizable")
-        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-            return json.loads(answer.read())
+        return context
+
+    def _ask(self, node, path, method="GET", body=None, headers=None):
+        """Status and JSON of a node's answer to the administrator."""
+        request = urllib.request.Request(
+            self.nodes[node]["url"] + path, method=method, headers=headers or {},
+            data=None if body is None else json.dumps(body).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=self._context()) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.loads(refused.read())
+
+    def get_json(self, node, path, linearizable=False):
+        headers = {"Custos-Consistency": "linearizable"} if linearizable else {}
+        return self._ask(node, path, headers=headers)
+
+    def put_json(self, node, path, body):
+        return self._ask(node, path, "PUT", body)
+
+    def node_json(self, node, path, linearizable=False):
+        """The same, which has to be a good answer."""
+        status, body = self.get_json(node, path, linearizable)
+        if status != 200:
+            raise Failed(f"{node} {path}: {status} {body}")
+        return body
+
+    def server_certificate(self, node):
+        return ssl.get_server_certificate(("127.0.0.1", self.nodes[node]["port"]))
 
     def leader(self, ask):
         return wait_for("there is a leader", lambda: self.cluster_status(ask).get("leader"))

@@ -32,7 +32,8 @@ STANDBY = "standby"
 PROGRESS_SECONDS = 10
 HEAL_SECONDS_MAX = 120
 RSS_MIB_MAX = 512
-DISK_BYTES = 96 << 20
+SMALL_DISK_BYTES = 96 << 20
+LARGE_DISK_BYTES = 1 << 30
 OWN_MOUNTS = "CUSTOS_TORTURE_OWN_MOUNTS"
 # Said of a node: it stopped serving, although nothing was done to it that explains it.
 FATAL_EVENTS = re.compile(r"cluster\.out_of_service|cluster\.identity_clash|cluster\.state_differs")
@@ -214,22 +215,35 @@ class Torture:
         self.stack = Stack(self.folder, arguments.binaries.resolve(),
                            link_front=self.network.front)
         self.stack.node_log_level = "info"
-        self.disk = self._small_disk() if own_mounts else None
+        self.mounts = []
+        self.disk = self._mount_disks() if own_mounts else None
         self.clients = []
         self.base = 0
         self.last = 0
 
-    def _small_disk(self):
-        """The last node's: it is filled."""
-        disk = self.folder / "disk"
-        disk.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", disk],
+    def _mount(self, name, octets):
+        folder = self.folder / name
+        folder.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={octets}", "tmpfs", folder],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            print(f"no small disk: {done.stderr.strip()}")
+            print(f"no disk in memory: {done.stderr.strip()}")
             return None
-        self.stack.data_dirs[self.names[-1]] = disk / self.names[-1]
-        return disk
+        self.mounts.append(folder)
+        return folder
+
+    def _mount_disks(self):
+        """The last node has a small disk, which is filled; the others' are in memory, too, unless
+        the real one is wanted: faults shall be those of the schedule, whatever else this machine
+        writes."""
+        small = self._mount("small", SMALL_DISK_BYTES)
+        if small:
+            self.stack.data_dirs[self.names[-1]] = small / self.names[-1]
+        large = None if self.arguments.real_disk else self._mount("large", LARGE_DISK_BYTES)
+        if large:
+            for name in [*self.names[:-1], STANDBY]:
+                self.stack.data_dirs[name] = large / name
+        return small
 
     def prepare(self):
         began = time.monotonic()
@@ -392,8 +406,8 @@ class Torture:
         with open(self.folder / "history.jsonl", "w", encoding="utf-8") as out:
             for o in history:
                 out.write(json.dumps(dataclasses.asdict(o)) + "\n")
-        if self.disk:  # it ends with this process
-            shutil.copytree(self.disk, self.folder / "disk-copy", ignore_dangling_symlinks=True)
+        for mounted in self.mounts:  # they end with this process
+            shutil.copytree(mounted, self.folder / f"{mounted.name}-kept")
 
     def close(self):
         for child in self.stack.children.values():
@@ -425,6 +439,8 @@ def main():
     parser.add_argument("--seed", type=int, default=None, help="default: of the time")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--registers", type=int, default=6, help="objects that are changed")
+    parser.add_argument("--real-disk", action="store_true",
+                        help="the nodes' data on the disk of the temporary folder, not in memory")
     parser.add_argument("--keep", action="store_true", help="keep the logs of a good run, too")
     arguments = parser.parse_args()
     own_mounts = with_own_mounts()
@@ -443,9 +459,9 @@ def main():
     except KeyboardInterrupt:
         failed = "interrupted"
     finally:
+        torture.close()
         if failed:
             torture.keep_what_is_needed()
-        torture.close()
     if failed:
         print(f"\ntorture: FAILED with --seed {arguments.seed} --nodes {arguments.nodes} "
               f"--minutes {arguments.minutes:g}: {failed}\n(logs, schedule, events and history are "
@@ -454,8 +470,8 @@ def main():
     if arguments.keep:
         print(f"the logs are in {torture.folder}")
     else:
-        if torture.disk:
-            subprocess.run(["umount", torture.disk], check=True)
+        for mounted in torture.mounts:
+            subprocess.run(["umount", mounted], check=True)
         shutil.rmtree(torture.folder)
     return 0
 

@@ -5,6 +5,7 @@
 #include "cluster/config_store_actor.hpp"
 #include "tests/actors/deterministic.hpp"
 #include "tests/unit/actors/attestation/software_tpm.hpp"
+#include "tests/unit/cluster/replica/first_replica.hpp"
 
 #include <boost/json.hpp>
 
@@ -21,6 +22,7 @@ protected:
   std::shared_ptr<rocksdb::kv_store> disk = rocksdb::make_memory_store();
   std::shared_ptr<rocksdb::kv_store> records_disk = rocksdb::make_memory_store();
   std::shared_ptr<verdict_counters> counters = std::make_shared<verdict_counters>();
+  cluster::replica::milliseconds now_ms = 1000;
   config_store_api store;
   host_records_api records;
   verifier_shared shared;
@@ -28,9 +30,14 @@ protected:
 
   Binding() {
     s.freeze();
-    auto spawned = cluster::spawn_config_store_scheduled(system, {disk, cell, "cluster", "n1"});
+    cluster::replica::test::fill_first(*disk, cluster::replica::test::info_of("n1"));
+    cluster::config_store_dependencies given{disk, cell, "cluster", "n1"};
+    given.incarnation = "test";
+    given.ticks = [this] { return ++now_ms; };
+    auto spawned = cluster::spawn_config_store_scheduled(system, std::move(given));
     EXPECT_TRUE(spawned);
     store = own(*spawned);
+    advance(std::chrono::milliseconds(20)); // it leads
     put(object_kind::endorsement_key, "ek",
         R"({"spki_sha256":")" + crypto::hex(crypto::sha256(s.enrolled.ek_spki)) + "\"}");
     put(object_kind::base_image, "good", cluster::write_object(s.image()));

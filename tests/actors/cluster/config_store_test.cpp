@@ -1,9 +1,9 @@
 #include "cluster/config_store_actor.hpp"
 
 #include "cluster/config_state.hpp"
-#include "cluster/config_writer.hpp"
 #include "tests/actors/deterministic.hpp"
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
+#include "tests/unit/cluster/replica/first_replica.hpp"
 
 #include <functional>
 #include <future>
@@ -51,14 +51,35 @@ config_command put(const std::string& name, const std::string& role = "auditor",
   return out;
 }
 
+/// The replica of a cluster of one: it leads after its first tick.
 class config_store : public custos::test::deterministic {
 protected:
-  config_store() { start(); }
+  config_store() {
+    replica::test::fill_first(*store, replica::test::info_of("node-1"));
+    start();
+  }
+  config_store_dependencies dependencies() {
+    config_store_dependencies out{store, cell, "cluster-1", "node-1"};
+    out.incarnation = "test";
+    out.ticks = [this] { return now_ms; };
+    out.failed = [this](const replica_failure& f) { failures.push_back(f); };
+    out.gauges = gauges;
+    return out;
+  }
   void start() {
-    auto spawned = spawn_config_store_scheduled(system, {store, cell, "cluster-1", "node-1"});
+    auto spawned = spawn_config_store_scheduled(system, dependencies());
     ASSERT_TRUE(spawned.ok()) << spawned.failure().message;
     actor = own(*spawned);
+    pass(100);
+    ASSERT_EQ(gauges->leads, 1U);
     store->writes = 0;
+  }
+  void pass(replica::milliseconds ms) {
+    constexpr replica::milliseconds step = 20;
+    for (replica::milliseconds t = 0; t < ms; t += step) {
+      now_ms += step;
+      advance(std::chrono::milliseconds(step));
+    }
   }
   result<config_applied> apply(const config_command& c) { return ask<config_applied>(actor, c); }
   config_status status() {
@@ -69,6 +90,9 @@ protected:
 
   std::shared_ptr<faulty_store> store = std::make_shared<faulty_store>();
   std::shared_ptr<config_cell> cell = std::make_shared<config_cell>();
+  std::shared_ptr<replica_gauges> gauges = std::make_shared<replica_gauges>();
+  replica::milliseconds now_ms = 1000;
+  std::vector<replica_failure> failures;
   config_store_api actor;
 };
 
@@ -84,12 +108,13 @@ TEST_F(config_store, begins_empty_and_says_who_it_is) {
 }
 
 TEST_F(config_store, applies_and_publishes_after_the_write) {
-  std::uint64_t published_at_write = 99;
-  store->before_write = [&] { published_at_write = cell->load()->revision; };
+  std::vector<std::uint64_t> published_at_write;
+  store->before_write = [&] { published_at_write.push_back(cell->load()->revision); };
   const auto applied = apply(put("alice"));
   ASSERT_TRUE(applied.ok()) << applied.failure().message;
   EXPECT_EQ(applied->revision, 1U);
-  EXPECT_EQ(published_at_write, 0U);
+  ASSERT_FALSE(published_at_write.empty());
+  EXPECT_EQ(published_at_write.front(), 0U) << "the log has it first";
   EXPECT_EQ(cell->load()->revision, 1U);
   EXPECT_EQ(cell->load()->fingerprint, applied->fingerprint);
   EXPECT_EQ(cell->load()->principals.count("alice"), 1U);
@@ -158,54 +183,70 @@ TEST_F(config_store, a_read_never_shows_what_is_not_on_disk) {
   EXPECT_EQ((*read)->failure().code, errc::not_found);
 }
 
-TEST_F(config_store, a_refusal_never_rests_on_what_is_not_on_disk) {
-  auto create = put("alice");
-  create.action = config_action::create;
-  auto first = post<config_applied>(actor, create);
-  auto second = post<config_applied>(actor, create);
+TEST_F(config_store, stops_when_its_disk_fails_and_says_so) {
+  ASSERT_TRUE(apply(put("alice")).ok());
+  std::vector<answer<config_applied>> answers;
+  for (int i = 0; i < 3; ++i)
+    answers.push_back(post<config_applied>(actor, put("p" + std::to_string(i))));
   store->fail_writes = true;
   run();
-  ASSERT_TRUE(first->has_value() && second->has_value());
-  EXPECT_EQ((*first)->failure().code, errc::storage_failure);
-  EXPECT_EQ((*second)->failure().code, errc::storage_failure);
-}
-
-TEST_F(config_store, a_failed_write_is_no_change) {
-  ASSERT_TRUE(apply(put("alice")).ok());
-  store->fail_writes = true;
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure);
-  EXPECT_EQ(cell->load()->principals.count("bob"), 0U);
-  EXPECT_EQ(status().revision, 1U);
+  for (const auto& one : answers) {
+    ASSERT_TRUE(one->has_value());
+    EXPECT_EQ((*one)->failure().code, errc::storage_failure);
+  }
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures.front().why.code, errc::storage_failure);
+  EXPECT_FALSE(failures.front().for_good) << "what is on the disk may be good";
+  EXPECT_EQ(gauges->in_service, 0U);
   store->fail_writes = false;
-  EXPECT_EQ(apply(put("bob"))->revision, 2U);
+  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure) << "it does not go on";
+  EXPECT_EQ(cell->load()->principals.size(), 1U);
+  const auto now = ask<cluster_status>(actor, get_cluster_status{});
+  ASSERT_TRUE(now.ok());
+  EXPECT_EQ(now->role, "out of service");
+  EXPECT_NE(now->problem.find("disk is full"), std::string::npos) << now->problem;
 }
 
 TEST_F(config_store, after_a_failed_write_the_disk_says_what_holds) {
   store->fail_writes = store->write_anyway = true;
   EXPECT_EQ(apply(put("alice", "auditor", "op-1")).failure().code, errc::storage_failure);
-  EXPECT_EQ(status().revision, 1U);
-  EXPECT_EQ(cell->load()->principals.count("alice"), 1U);
-  store->fail_writes = false;
+  store->fail_writes = store->write_anyway = false;
+  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  run();
+  start();
+  EXPECT_EQ(status().revision, 1U) << "it was in the log";
   EXPECT_EQ(apply(put("alice", "auditor", "op-1"))->revision, 1U); // the retry finds its outcome
 }
 
-TEST_F(config_store, serves_nothing_while_it_does_not_know) {
-  store->fail_writes = store->fail_reads = true;
-  EXPECT_EQ(apply(put("alice")).failure().code, errc::storage_failure);
-  store->fail_writes = false;
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure);
-  EXPECT_EQ(ask<config_status>(actor, get_config_status{}).failure().code, errc::storage_failure);
-  store->fail_reads = false;
-  EXPECT_EQ(apply(put("bob"))->revision, 1U);
-}
-
-TEST_F(config_store, no_change_is_no_write) {
+TEST_F(config_store, what_changes_nothing_publishes_nothing) {
   ASSERT_TRUE(apply(put("alice")).ok());
-  const auto writes = store->writes;
   const auto generation = cell->generation();
   EXPECT_FALSE(apply(put("alice"))->changed);
-  EXPECT_EQ(store->writes, writes);
   EXPECT_EQ(cell->generation(), generation);
+}
+
+TEST_F(config_store, says_how_the_cluster_stands) {
+  const auto now = ask<cluster_status>(actor, get_cluster_status{});
+  ASSERT_TRUE(now.ok());
+  EXPECT_EQ(now->role, "leader");
+  EXPECT_EQ(now->leader, "node-1");
+  ASSERT_EQ(now->members.size(), 1U);
+  EXPECT_EQ(now->members.front().link, "self");
+  EXPECT_EQ(now->members.front().lag, 0U);
+}
+
+TEST_F(config_store, waits_for_a_revision_and_gives_up_in_time) {
+  auto later = post<config_status>(actor, await_configuration{1, false});
+  auto never = post<config_status>(actor, await_configuration{9, false});
+  run();
+  EXPECT_FALSE(later->has_value());
+  ASSERT_TRUE(apply(put("alice")).ok());
+  ASSERT_TRUE(later->has_value());
+  EXPECT_EQ((*later)->value().revision, 1U);
+  EXPECT_TRUE(ask<config_status>(actor, await_configuration{1, true}).ok());
+  pass(6000);
+  ASSERT_TRUE(never->has_value());
+  EXPECT_EQ((*never)->failure().check, "cluster-behind");
 }
 
 TEST_F(config_store, restarts_where_it_was) {
@@ -219,13 +260,13 @@ TEST_F(config_store, restarts_where_it_was) {
   EXPECT_EQ(apply(put("alice", "auditor", "op-1"))->revision, 1U);
 }
 
-TEST_F(config_store, writes_what_waits_when_it_is_stopped) {
-  auto write = post<config_applied>(actor, put("alice"));
+TEST_F(config_store, tells_who_waits_when_it_is_stopped) {
+  auto write = post<config_status>(actor, await_configuration{9, false});
+  run();
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   run();
-  config_writer writer = *config_writer::open(store, nullptr);
-  const bool answered = write->has_value() && (*write)->ok();
-  EXPECT_EQ(writer.state().find(object_kind::principal, "alice") != nullptr, answered);
+  ASSERT_TRUE(write->has_value());
+  EXPECT_EQ((*write)->failure().code, errc::unavailable);
 }
 
 TEST_F(config_store, does_not_start_on_damage) {
@@ -233,7 +274,7 @@ TEST_F(config_store, does_not_start_on_damage) {
   rocksdb::write_batch damage;
   damage.put("config/object/principals/alice", R"({"role":"administrator"})");
   ASSERT_TRUE(store->inner->write(damage).ok());
-  const auto again = spawn_config_store_scheduled(system, {store, cell, "c", "n"});
+  const auto again = spawn_config_store_scheduled(system, dependencies());
   ASSERT_FALSE(again.ok());
   EXPECT_EQ(again.failure().code, errc::corrupted);
 }
@@ -245,11 +286,20 @@ TEST(config_store_detached, keeps_revision_and_fingerprint_over_restarts) {
   for (int round = 0; round < 2; ++round) {
     auto store = rocksdb::open_store(d.path() / "db", {true});
     ASSERT_TRUE(store.ok());
+    if (round == 0)
+      replica::test::fill_first(**store, replica::test::info_of("n"));
     auto cell = std::make_shared<config_cell>();
     caf::actor_system_config config;
     config.add_message_types<caf::id_block::custos>();
     caf::actor_system system(config);
-    auto actor = spawn_config_store(system, {*store, cell, "c", "n"});
+    config_store_dependencies given{*store, cell, "c", "n"};
+    given.incarnation = std::to_string(round);
+    given.ticks = [] {
+      const auto since = std::chrono::steady_clock::now().time_since_epoch();
+      return static_cast<replica::milliseconds>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+    };
+    auto actor = spawn_config_store(system, std::move(given));
     ASSERT_TRUE(actor.ok()) << actor.failure().message;
     if (round == 1) {
       EXPECT_EQ(cell->load()->revision, last.revision);

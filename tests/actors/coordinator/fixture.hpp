@@ -34,6 +34,8 @@ struct member_double {
   std::map<std::string, std::string> objects;    ///< "key-providers/vault" to its document
   std::map<std::string, http::response> instead; ///< by "GET /path", before anything else
   std::vector<proxied_call> calls;
+  /// Nodes of one cluster, itself among them: what one takes all have.
+  std::vector<member_double*> cluster;
 
   [[nodiscard]] std::size_t count(const std::string& method) const {
     return static_cast<std::size_t>(std::count_if(
@@ -52,16 +54,22 @@ struct member_double {
       return json_answer(list(name));
     const auto found = objects.find(name);
     if (c.method == "PUT") {
-      objects[name] = c.body;
+      const auto create = std::pair<std::string, std::string>("If-None-Match", "*");
+      if (found != objects.end() &&
+          std::find(c.headers.begin(), c.headers.end(), create) != c.headers.end())
+        return http::problem(make_error(errc::already_exists, "there is one of that name"));
+      for (auto* const node : cluster)
+        node->objects[name] = c.body;
       return json_answer(R"({"revision":1})");
     }
     if (found == objects.end())
       return http::problem(make_error(errc::not_found, "there is none of that name"));
     if (c.method == "DELETE") {
-      objects.erase(found);
+      for (auto* const node : cluster)
+        node->objects.erase(name);
       return json_answer(R"({"revision":2})");
     }
-    return json_answer("{\"object\":" + found->second + "}");
+    return json_answer("{\"object\":" + found->second + ",\"revision\":1}");
   }
 
 private:
@@ -111,8 +119,11 @@ protected:
     EXPECT_TRUE(known->add_cluster({"ta", coordinator::cluster_type::trust_authority}).ok());
     EXPECT_TRUE(known->add_cluster({"prod", coordinator::cluster_type::trusted}).ok());
     EXPECT_TRUE(known->add_cluster({"empty", coordinator::cluster_type::trust_authority}).ok());
-    for (const auto* node : {"n1", "n2", "n3"})
+    for (const auto* node : {"n1", "n2", "n3"}) {
       add("ta", node);
+      for (const auto* peer : {"n1", "n2", "n3"})
+        at(node).cluster.push_back(&at(peer));
+    }
     for (const auto* host : {"h1", "h2", "h3"})
       add("prod", host);
     api = std::make_unique<coordinator::coordinator_api>(ports());
@@ -209,13 +220,7 @@ protected:
     return instance;
   }
 
-private:
-  std::shared_ptr<member_double> state_of(const std::string& id) {
-    auto& slot = members_[id];
-    if (!slot)
-      slot = std::make_shared<member_double>();
-    return slot;
-  }
+  /// What the API of this fixture is made of.
   coordinator::coordinator_ports ports() {
     coordinator::coordinator_ports p;
     p.known = known;
@@ -240,7 +245,13 @@ private:
     return p;
   }
 
-protected:
+  std::shared_ptr<member_double> state_of(const std::string& id) {
+    auto& slot = members_[id];
+    if (!slot)
+      slot = std::make_shared<member_double>();
+    return slot;
+  }
+
   std::shared_ptr<rocksdb::kv_store> store = rocksdb::make_memory_store();
   std::shared_ptr<coordinator::inventory> known = coordinator::inventory::open(store).value();
   std::vector<audit_record> audit;

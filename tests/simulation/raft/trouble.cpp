@@ -55,7 +55,7 @@ trouble mixed(lots& draw) {
   t.clocks = draw.chance(30);
   t.transfers = draw.chance(50);
   t.changes = draw.chance(60);
-  t.few_voters = draw.chance(20);
+  t.voters_usual = draw.number_of({0, 0, 0, 2});
   auto& m = t.machines;
   m.election_ms = draw.one_of({150, 300});
   m.heartbeat_ms = m.election_ms / 5;
@@ -69,13 +69,15 @@ trouble mixed(lots& draw) {
 void storm(trouble& t, lots& draw) {
   t.takes_along = true;
   t.client_every = draw.one_of({20, 100, 400});
+  t.disk_max = draw.one_of({5, 40, 100});
   t.new_leader_falls_percent = draw.number_of({40, 70});
+  t.new_leader_loses_percent = draw.number_of({0, 50});
   t.new_leader_falls_within = 2 * t.delay_max + t.disk_max;
   t.leader_victim_percent = 70;
   t.machines.election_ms = 150;
   t.machines.heartbeat_ms = 30;
   t.machines.entries_per_message_max = draw.one_of({1, 1, 3});
-  t.down_max = draw.one_of({200, 600});
+  t.down_max = draw.one_of({30, 200, 600});
   t.cut_max = draw.one_of({200, 600});
   t.changes = false;
 }
@@ -96,12 +98,15 @@ void disks(trouble& t, lots& draw) {
 void churn(trouble& t, lots& draw) {
   t.takes_along = true;
   t.changes = true;
-  t.few_voters = draw.chance(50);
-  t.new_leader_changes_percent = 70;
-  t.new_leader_falls_percent = 40;
+  t.voters_usual = draw.number_of({2, 4});
+  t.new_leader_changes_percent = 90;
+  t.new_leader_falls_percent = 80;
+  t.fall_is_crash_percent = 40;
   t.new_leader_falls_within = 2 * t.delay_max + t.disk_max;
   t.client_every = draw.one_of({20, 100, 400});
   t.fault_every = draw.one_of({100, 300});
+  t.cut_max = draw.one_of({300, 1000});
+  t.down_max = 300;
   t.machines.election_ms = 150;
   t.machines.heartbeat_ms = 30;
 }
@@ -150,11 +155,11 @@ std::optional<profile> profile_named(std::string_view name) {
 
 profile draw_profile(random_source& random) {
   const auto lot = random() % 20;
-  if (lot < 6)
+  if (lot < 5)
     return profile::mixed;
-  if (lot < 10)
+  if (lot < 9)
     return profile::storm;
-  if (lot < 13)
+  if (lot < 12)
     return profile::disks;
   if (lot < 16)
     return profile::churn;

@@ -42,7 +42,9 @@ struct trouble {
   milliseconds cut_max = 2000;
   unsigned leader_victim_percent = 40;
   unsigned new_leader_falls_percent = 0;
+  unsigned new_leader_loses_percent = 0; ///< one of its followers falls
   milliseconds new_leader_falls_within = 0;
+  unsigned fall_is_crash_percent = 60; ///< else it is cut off, alone or not
   unsigned new_leader_changes_percent = 0;
   bool crashes = true;
   bool partitions = true;
@@ -50,7 +52,7 @@ struct trouble {
   bool clocks = true;
   bool transfers = true;
   bool changes = true;
-  bool few_voters = false; ///< one to three, where one more or less is another majority
+  unsigned voters_usual = 0; ///< one more or less is another majority; 0: as at the beginning
   machine_options machines;
 };
 

@@ -63,6 +63,10 @@ void world::new_leader(replica_id id) {
   if (chance(trouble_.new_leader_falls_percent))
     events_.enter(now_ + draw(trouble_.new_leader_falls_within),
                   {kind::fall, id, 0, sites_[id].life, {}});
+  if (chance(trouble_.new_leader_loses_percent))
+    if (const auto other = some_follower(); other != 0)
+      events_.enter(now_ + draw(trouble_.new_leader_falls_within),
+                    {kind::crash, other, 0, sites_[other].life, {}});
 }
 
 void world::fault() {
@@ -115,14 +119,11 @@ void world::cut(replica_id from_others) {
   for (replica_id id = 1; id <= machines_max; ++id)
     if (exists(id))
       all.push_back(id);
-  std::shuffle(all.begin(), all.end(), random_);
   std::array<bool, machines_max + 1> side{};
-  std::size_t on_side = 1;
-  side.at(from_others != 0 ? from_others : all.front()) = true;
+  side.at(from_others != 0 ? from_others : all[draw(all.size())]) = true;
   if (chance(50))
     for (const auto id : all)
-      if (on_side < all.size() / 2 && !std::exchange(side.at(id), true))
-        ++on_side;
+      side.at(id) = side.at(id) || chance(50);
   const bool one_way = chance(25);
   for (const auto a : all)
     for (const auto b : all)
@@ -134,7 +135,7 @@ void world::cut(replica_id from_others) {
 }
 
 void world::fall(replica_id id) {
-  if (trouble_.crashes && (!trouble_.partitions || chance(60)))
+  if (trouble_.crashes && (!trouble_.partitions || chance(trouble_.fall_is_crash_percent)))
     crash(id);
   else
     cut(id);
@@ -160,7 +161,7 @@ replica_id world::newcomer(const membership& present) {
 membership world::with_one_change(const membership& present) {
   auto wanted = present;
   const auto voters = voters_of(present);
-  const auto usual = trouble_.few_voters ? 2 : given_.replicas;
+  const auto usual = trouble_.voters_usual != 0 ? trouble_.voters_usual : given_.replicas;
   const bool grow = voters < usual || (voters == usual && chance(50));
   if (grow) {
     for (auto& m : wanted)
@@ -177,9 +178,11 @@ membership world::with_one_change(const membership& present) {
     std::sort(wanted.begin(), wanted.end(), [](auto& a, auto& b) { return a.id < b.id; });
     return wanted;
   }
-  const auto at = draw(wanted.size());
-  if (chance(30) && wanted[at].role == member_role::voter)
-    wanted[at].role = member_role::standby;
+  auto at = draw(wanted.size());
+  while (wanted[at].role != member_role::voter && chance(70))
+    at = draw(wanted.size());
+  if (chance(50) && wanted[at].role == member_role::voter)
+    wanted[at].role = member_role::standby; // it may come back, unlike who is removed
   else
     wanted.erase(wanted.begin() + static_cast<long>(at));
   return voters_of(wanted) == 0 ? membership() : wanted;

@@ -1,6 +1,7 @@
 #include "cluster/bootstrap.hpp"
 
 #include "cluster/config_storage.hpp"
+#include "cluster/replica/raft_store.hpp"
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 #include "tests/unit/cluster/test_certificates.hpp"
 
@@ -109,17 +110,30 @@ TEST_F(first_node, opens_in_one_process_only) {
 }
 
 TEST_F(first_node, restarts_with_the_same_configuration) {
-  std::string fingerprint;
+  const auto before = state_of(*opened(data_dir()));
+  EXPECT_EQ(before.revision(), 1U);
+  EXPECT_EQ(before.applied_index(), 1U);
+  const auto after = state_of(*opened(data_dir()));
+  EXPECT_EQ(after.fingerprint(), before.fingerprint());
+  const auto replica = replica::load_replica(*opened(data_dir())->store());
+  ASSERT_TRUE(replica.ok()) << replica.failure().message;
+  EXPECT_EQ(replica->self, 1U);
+  EXPECT_TRUE(raft::is_voter(*replica->base.members, 1));
+}
+
+TEST_F(first_node, keeps_commands_that_were_left_for_it) {
   {
     const auto node = opened(data_dir());
-    const auto applied = apply_offline(*node, principal_command("aud", role::auditor, "test"));
-    ASSERT_TRUE(applied.ok());
-    EXPECT_EQ(applied->revision, 2U);
-    fingerprint = applied->fingerprint;
+    ASSERT_TRUE(leave_command(*node, principal_command("aud", role::auditor, "test")).ok());
   }
-  const auto state = state_of(*opened(data_dir()));
-  EXPECT_EQ(state.revision(), 2U);
-  EXPECT_EQ(state.fingerprint(), fingerprint);
+  const auto node = opened(data_dir());
+  const auto left = left_commands(*node);
+  ASSERT_TRUE(left.ok()) << left.failure().message;
+  ASSERT_EQ(left->size(), 1U);
+  EXPECT_EQ(left->front().name, "aud");
+  EXPECT_EQ(state_of(*node).revision(), 1U) << "nothing changes but through the log";
+  ASSERT_TRUE(forget_left_command(*node, left->front().operation_id).ok());
+  EXPECT_TRUE(left_commands(*node)->empty());
 }
 
 TEST_F(first_node, says_when_the_node_key_is_missing) {
@@ -232,11 +246,16 @@ TEST_F(first_node, renews_its_certificate) {
   bytes after;
   {
     const auto node = opened(data_dir());
-    before = node->identity().certificate.der();
-    EXPECT_EQ(renew_node_certificate(*node, {"n2", {"a"}, {}}, now).failure().field, "node_name");
-    const auto renewed = renew_node_certificate(*node, {"n1", {"new.example.org"}, {}}, now + 60);
+    const auto present = node->identity().certificate;
+    before = present.der();
+    const auto renewed = renewed_identity(*node, now + 60);
     ASSERT_TRUE(renewed.ok());
+    EXPECT_EQ(renewed->certificate.dns_names(), present.dns_names());
+    EXPECT_EQ(renewed->certificate.ip_addresses(), present.ip_addresses());
+    EXPECT_EQ(node->identity().certificate.der(), before) << "nothing is stored yet";
+    ASSERT_TRUE(node->replace_identity(*renewed).ok());
     after = renewed->certificate.der();
+    EXPECT_EQ(node->identity().certificate.der(), after);
   }
   EXPECT_NE(before, after);
   const auto node = opened(data_dir());

@@ -208,7 +208,7 @@ TEST_F(inventory_test, names_the_object_that_is_damaged) {
     const auto before = store->get(d.key).value();
     rocksdb::write_batch batch;
     batch.put(d.key, std::string_view(d.value));
-    ASSERT_TRUE(store->write(batch).ok());
+    ASSERT_TRUE(store->write(batch, rocksdb::durability::synced).ok());
     const auto opened = inventory::open(store);
     ASSERT_FALSE(opened.ok()) << d.key << " " << d.value;
     EXPECT_EQ(opened.failure().code, errc::corrupted);
@@ -220,7 +220,7 @@ TEST_F(inventory_test, names_the_object_that_is_damaged) {
       repair.put(d.key, *before);
     else
       repair.erase(d.key);
-    ASSERT_TRUE(store->write(repair).ok());
+    ASSERT_TRUE(store->write(repair, rocksdb::durability::synced).ok());
   }
   open();
   expect_everything();
