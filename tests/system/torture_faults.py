@@ -310,8 +310,9 @@ class Faults:
             yield from self._remove(name)
             yield 0.5
         self.nodes.kill(name)
-        yield from self._join(name)
+        yield 1  # its last words are read
         self.nodes.may_fail.discard(name)
+        yield from self._join(name)
         yield from self._back(name)
         self.members_busy = False
 
@@ -335,6 +336,7 @@ class Faults:
         self.nodes.terminate(name, exit_codes=(0,))
         while not self.nodes.has_ended(name):
             yield 0.05
+        yield 1  # its last words are read
         shutil.rmtree(self.stack.nodes[name]["dir"])
         self.nodes.may_fail.discard(name)
         self.members_busy = False
