@@ -244,7 +244,8 @@ void memory_of_the_fleet(benchmark::State& state) {
   for (auto _ : state) {
     const auto before = heap();
     const auto some = make_fleet(keys_weighed, 0);
-    state.counters["bytes_a_key"] = static_cast<double>((heap() - before) / keys_weighed);
+    state.counters["bytes_a_key"] =
+        static_cast<double>(heap() - before) / static_cast<double>(keys_weighed);
   }
 }
 BENCHMARK(memory_of_the_fleet)->Iterations(1)->Unit(benchmark::kMillisecond);

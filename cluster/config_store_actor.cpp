@@ -15,7 +15,23 @@ namespace custos::cluster {
 
 namespace {
 
-using namespace replica;
+// Not the whole namespace: it has a class of its own name.
+using replica::disk_job;
+using replica::disk_result;
+using replica::known_member;
+using replica::load_replica;
+using replica::member_action;
+using replica::member_change;
+using replica::membership_answer;
+using replica::outgoing_frames;
+using replica::perform;
+using replica::read_member_info;
+using replica::replica_identity;
+using replica::reply;
+using replica::request_token;
+using replica::settled;
+using replica::stored_log;
+using replica::stored_replica;
 using std::chrono::milliseconds;
 
 /// A fifth of a heartbeat.
@@ -73,7 +89,7 @@ public:
           replica_.received(given_.ticks(), frame.peer, frame.octets);
           carry_out();
         },
-        [this](const posted_work& work) { (*work.run)(); },
+        [](const posted_work& work) { (*work.run)(); },
         [this](const tick&) { on_tick(); },
     };
   }
@@ -287,7 +303,7 @@ private:
           config_status{at->revision, at->fingerprint, given_.cluster_id, given_.node});
     else if (const auto* const changed = std::get_if<membership_answer>(&one.what))
       std::get<answer_to<membership_changed>>(waiting).deliver(
-          membership_changed{changed->id, encode(changed->members)});
+          membership_changed{changed->id, replica::encode(changed->members)});
   }
 
   /// What a later version of the program wrote, a later version reads; and a disk that failed may
@@ -302,7 +318,7 @@ private:
     if (stopped_->for_good)
       post_to_disk([store = given_.store, why = stopped_->why.message] {
         rocksdb::write_batch batch;
-        add_out_of_service(batch, why);
+        replica::add_out_of_service(batch, why);
         // If the disk refuses this too, the next start finds out by itself.
         static_cast<void>(store->write(batch).ok());
       });

@@ -4,263 +4,20 @@
 // One turn is one call of the library; callbacks that it must not get from inside a call wait for
 // the turn's end. Everything it allocates is in a heap of the machine's, which a crash empties.
 
-#include "tests/simulation/raft/machine.hpp"
+#include "tests/simulation/raft/libraft_heap.hpp"
+#include "tests/simulation/raft/libraft_stored.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cassert>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <functional>
 #include <map>
-#include <string>
 #include <utility>
-#include <vector>
-
-extern "C" {
-#include <raft.h>
-}
 
 namespace custos::raft::simulation {
 
 namespace {
 
 using library = struct ::raft;
-
-// ---- memory -------------------------------------------------------------------------------------
-
-/// All blocks in one ring, so that they can be freed without their owner's help.
-class heap {
-public:
-  heap() { ring_.before = ring_.after = &ring_; }
-  heap(const heap&) = delete;
-  heap& operator=(const heap&) = delete;
-  ~heap() { clear(); }
-
-  void* allocate(std::size_t size) {
-    auto* const b = static_cast<block*>(std::malloc(sizeof(block) + size));
-    if (b == nullptr)
-      return nullptr;
-    b->size = size;
-    b->before = &ring_;
-    b->after = ring_.after;
-    ring_.after->before = b;
-    ring_.after = b;
-    return b + 1;
-  }
-  static void release(void* at) {
-    if (at == nullptr)
-      return;
-    auto* const b = static_cast<block*>(at) - 1;
-    b->before->after = b->after;
-    b->after->before = b->before;
-    std::free(b);
-  }
-  static std::size_t size_of(void* at) { return (static_cast<block*>(at) - 1)->size; }
-  void clear() {
-    while (ring_.after != &ring_)
-      release(ring_.after + 1);
-  }
-
-  /// Of the machine whose turn it is.
-  static heap* current;
-
-private:
-  struct alignas(std::max_align_t) block {
-    block* before = nullptr;
-    block* after = nullptr;
-    std::size_t size = 0;
-  };
-  block ring_;
-};
-
-heap* heap::current = nullptr;
-
-void* heap_malloc(void* /*data*/, std::size_t size) {
-  return heap::current->allocate(size);
-}
-void heap_free(void* /*data*/, void* at) {
-  heap::release(at);
-}
-void* heap_calloc(void* /*data*/, std::size_t count, std::size_t size) {
-  auto* const at = heap::current->allocate(count * size);
-  return at == nullptr ? nullptr : std::memset(at, 0, count * size);
-}
-void* heap_realloc(void* /*data*/, void* at, std::size_t size) {
-  auto* const fresh = heap::current->allocate(size);
-  if (fresh == nullptr || at == nullptr)
-    return fresh;
-  std::memcpy(fresh, at, std::min(size, heap::size_of(at)));
-  heap::release(at);
-  return fresh;
-}
-void* heap_aligned_alloc(void* /*data*/, std::size_t /*alignment*/, std::size_t size) {
-  return heap::current->allocate(size);
-}
-void heap_aligned_free(void* /*data*/, std::size_t /*alignment*/, void* at) {
-  heap::release(at);
-}
-
-void use_our_heaps() {
-  static raft_heap ours{nullptr,      heap_malloc,        heap_free,        heap_calloc,
-                        heap_realloc, heap_aligned_alloc, heap_aligned_free};
-  raft_heap_set(&ours);
-}
-
-// ---- copies of what the library owns ------------------------------------------------------------
-
-struct stored_entry {
-  raft_term term = 0;
-  unsigned short type = 0;
-  std::string data;
-};
-
-struct stored_server {
-  raft_id id = 0;
-  std::string address;
-  int role = 0;
-};
-using stored_servers = std::vector<stored_server>;
-
-struct stored_snapshot {
-  raft_index index = 0;
-  raft_term term = 0;
-  stored_servers servers;
-  raft_index servers_index = 0;
-  std::string data;
-};
-
-std::string text_of(const raft_buffer& b) {
-  return {static_cast<const char*>(b.base), b.len};
-}
-
-raft_buffer buffer_of(const std::string& text) {
-  raft_buffer b{raft_malloc(text.size() + 1), text.size()};
-  std::memcpy(b.base, text.data(), text.size());
-  return b;
-}
-
-stored_entry entry_of(const raft_entry& e) {
-  return {e.term, e.type, text_of(e.buf)};
-}
-
-/// All data in one block, as the library wants it.
-raft_entry* entries_for(const std::vector<stored_entry>& from) {
-  if (from.empty())
-    return nullptr;
-  std::size_t size = 1;
-  for (const auto& e : from)
-    size += e.data.size();
-  auto* const batch = static_cast<char*>(raft_malloc(size));
-  auto* const out = static_cast<raft_entry*>(raft_calloc(from.size(), sizeof(raft_entry)));
-  auto* at = batch;
-  for (std::size_t i = 0; i < from.size(); ++i) {
-    std::memcpy(at, from[i].data.data(), from[i].data.size());
-    out[i] = {from[i].term, from[i].type, {at, from[i].data.size()}, batch};
-    at += from[i].data.size();
-  }
-  return out;
-}
-
-stored_servers servers_of(const raft_configuration& c) {
-  stored_servers out;
-  for (unsigned i = 0; i < c.n; ++i)
-    out.push_back({c.servers[i].id, c.servers[i].address, c.servers[i].role});
-  return out;
-}
-
-void servers_for(const stored_servers& from, raft_configuration& to) {
-  raft_configuration_init(&to);
-  for (const auto& s : from)
-    raft_configuration_add(&to, s.id, s.address.c_str(), s.role);
-}
-
-/// A message and what it points to.
-struct parcel {
-  raft_message what{};
-  std::vector<stored_entry> entries;
-  stored_servers servers;
-  std::string data;
-};
-
-packet pack(replica_id from, const raft_message& m) {
-  auto out = std::make_shared<parcel>();
-  out->what = m;
-  out->what.server_id = from;
-  out->what.server_address = nullptr;
-  if (m.type == RAFT_IO_APPEND_ENTRIES)
-    for (unsigned i = 0; i < m.append_entries.n_entries; ++i)
-      out->entries.push_back(entry_of(m.append_entries.entries[i]));
-  if (m.type == RAFT_IO_INSTALL_SNAPSHOT) {
-    out->servers = servers_of(m.install_snapshot.conf);
-    out->data = text_of(m.install_snapshot.data);
-  }
-  return out;
-}
-
-raft_message unpack(const parcel& p) {
-  auto m = p.what;
-  if (m.type == RAFT_IO_APPEND_ENTRIES)
-    m.append_entries.entries = entries_for(p.entries);
-  if (m.type == RAFT_IO_INSTALL_SNAPSHOT) {
-    servers_for(p.servers, m.install_snapshot.conf);
-    m.install_snapshot.data = buffer_of(p.data);
-  }
-  return m;
-}
-
-// ---- disk ---------------------------------------------------------------------------------------
-
-struct disk_write {
-  enum class kind : std::uint8_t { append = 1, truncate, snapshot };
-  kind what = kind::append;
-  std::vector<stored_entry> entries;
-  raft_index from = 0;
-  stored_snapshot snapshot;
-  unsigned trailing = 0;
-  std::function<void()> done; ///< the library's callback; none for truncate
-};
-
-struct disk {
-  raft_term term = 0;
-  raft_id voted_for = 0;
-  raft_index start = 1;
-  std::vector<stored_entry> log;
-  std::optional<stored_snapshot> snapshot;
-
-  void put(const disk_write& w, std::size_t entries) {
-    switch (w.what) {
-    case disk_write::kind::append:
-      log.insert(log.end(), w.entries.begin(), w.entries.begin() + static_cast<long>(entries));
-      return;
-    case disk_write::kind::truncate:
-      if (w.from < start + log.size())
-        log.resize(w.from > start ? w.from - start : 0);
-      return;
-    case disk_write::kind::snapshot:
-      snapshot = w.snapshot;
-      cut(w.snapshot.index, w.trailing);
-      return;
-    }
-  }
-  void put(const disk_write& w) { put(w, w.entries.size()); }
-
-private:
-  void cut(raft_index index, unsigned trailing) {
-    if (trailing == 0) {
-      log.clear();
-      start = index + 1;
-      return;
-    }
-    const auto keep_from = index > trailing ? index - trailing + 1 : 1;
-    if (keep_from <= start)
-      return;
-    const auto gone = std::min<raft_index>(keep_from - start, log.size());
-    log.erase(log.begin(), log.begin() + static_cast<long>(gone));
-    start += gone;
-  }
-};
 
 // ---- the machine --------------------------------------------------------------------------------
 
@@ -273,7 +30,7 @@ public:
   libraft_machine(replica_id id, const membership& members, const machine_options& given,
                   std::uint64_t seed, surroundings& around)
       : id_(id), address_(address_of(id)), given_(given), random_(seed), around_(around) {
-    use_our_heaps();
+    give_libraft_our_heaps();
     for (const auto& m : members)
       first_servers_.push_back({m.id, address_of(m.id), RAFT_VOTER});
   }
@@ -423,7 +180,7 @@ private:
   stored_servers first_servers_;
   bool up_ = false;
   milliseconds now_ = 0;
-  disk disk_;
+  libraft_disk disk_;
   std::deque<disk_write> pending_;
   std::deque<std::function<void()>> deferred_;
   heap heap_;
@@ -550,13 +307,6 @@ const raft_entry* libraft_machine::logged_entry(log_index index) const {
   if (index <= log.offset || index > log.offset + count)
     return nullptr;
   return &log.entries[(log.front + (index - log.offset - 1)) % log.size];
-}
-
-command_id command_of(unsigned short type, const raft_buffer& data) {
-  command_id command = 0;
-  if (type == RAFT_COMMAND)
-    std::memcpy(&command, data.base, sizeof command);
-  return command;
 }
 
 /// The library tells of commands only; the world wants to know of every entry.

@@ -152,6 +152,10 @@ void world::handle(event& e) {
     if (!faults_ended_ && e.life == sites_[e.to].life)
       crash(e.to);
     return;
+  case kind::cut:
+    if (!faults_ended_ && e.life == sites_[e.to].life)
+      cut(e.to);
+    return;
   case kind::fall:
     if (!faults_ended_ && e.life == sites_[e.to].life)
       fall(e.to);

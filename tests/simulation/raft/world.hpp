@@ -72,6 +72,7 @@ private:
     client,
     fault,
     crash,
+    cut,
     fall,
     restart,
     heal,

@@ -88,8 +88,10 @@ void world::fault() {
       sites_[id].clock_ahead += draw(3000);
   } else if (which == 7 && trouble_.transfers) {
     if (const auto id = some_leader(); id != 0) {
-      sites_[id].what->transfer(some_machine());
+      sites_[id].what->transfer(some_follower());
       look_at(id);
+      if (trouble_.partitions && chance(50)) // it may not hear of its successor, and answers reads
+        events_.enter(now_ + draw(2 * trouble_.delay_max), {kind::cut, id, 0, sites_[id].life, {}});
     }
   } else if (trouble_.changes) {
     if (const auto id = some_leader(); id != 0)

@@ -333,7 +333,7 @@ namespace {
 class log_test : public config_state_test {
 protected:
   planned_change enter(const config_command& c, std::uint64_t valid_until = 0) {
-    const auto change = state.judge({c, valid_until}, ++index);
+    auto change = state.judge({c, valid_until}, ++index);
     state.commit(change);
     state.set_applied(index);
     return change;

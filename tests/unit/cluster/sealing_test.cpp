@@ -2,6 +2,7 @@
 
 #include "adapters/crypto/crypto.hpp"
 
+#include <gtest/gtest.h>
 #include <thread>
 
 namespace custos::cluster {

@@ -1,5 +1,7 @@
 #include "adapters/crypto/crypto.hpp"
 
+#include <gtest/gtest.h>
+
 namespace custos::crypto {
 namespace {
 

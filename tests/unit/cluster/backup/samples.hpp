@@ -5,6 +5,8 @@
 #include "cluster/config_codec.hpp"
 #include "tests/unit/cluster/test_certificates.hpp"
 
+#include <gtest/gtest.h>
+
 namespace custos::backup::test {
 
 inline constexpr crypto::unix_seconds now = cluster::test::now;

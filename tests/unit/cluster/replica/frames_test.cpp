@@ -89,7 +89,7 @@ std::optional<parcel> assembled(assembler& a, const std::vector<bytes>& frames) 
 
 TEST(replica_frames, carry_parcels_of_any_length) {
   assembler a;
-  for (const std::size_t size : {0, 1, 82, 83, 84, 90, 91, 92, 181, 182, 183, 5000})
+  for (const std::size_t size : {0U, 1U, 82U, 83U, 84U, 90U, 91U, 92U, 181U, 182U, 183U, 5000U})
     for (const auto& p : every_parcel(size)) {
       const auto frames = to_frames(p, frame_max);
       for (const auto& frame : frames)

@@ -217,7 +217,7 @@ TEST_F(raft_store, who_took_itself_out_does_not_come_back) {
 
 TEST_F(raft_store, a_state_that_is_not_in_the_log_is_found) {
   append(2, {command_of("b"), command_of("c")});
-  for (const std::uint64_t applied : {0, 1, 2, 3, 4}) {
+  for (const std::uint64_t applied : {0U, 1U, 2U, 3U, 4U}) {
     config_state state;
     state.set_applied(applied);
     rocksdb::write_batch batch;
