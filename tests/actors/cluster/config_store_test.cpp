@@ -179,7 +179,7 @@ TEST_F(config_store, a_read_never_shows_what_is_not_on_disk) {
   store->fail_writes = true;
   run();
   ASSERT_TRUE(write->has_value() && read->has_value());
-  EXPECT_EQ((*write)->failure().code, errc::storage_failure);
+  EXPECT_EQ((*write)->failure().check, "cluster-outcome-unknown");
   EXPECT_EQ((*read)->failure().code, errc::not_found);
 }
 
@@ -192,14 +192,22 @@ TEST_F(config_store, stops_when_its_disk_fails_and_says_so) {
   run();
   for (const auto& one : answers) {
     ASSERT_TRUE(one->has_value());
-    EXPECT_EQ((*one)->failure().code, errc::storage_failure);
+    EXPECT_EQ((*one)->failure().code, errc::unavailable);
+    EXPECT_EQ((*one)->failure().check, "cluster-outcome-unknown");
+    EXPECT_NE((*one)->failure().message.find("disk is full"), std::string::npos);
   }
   ASSERT_EQ(failures.size(), 1U);
   EXPECT_EQ(failures.front().why.code, errc::storage_failure);
   EXPECT_FALSE(failures.front().for_good) << "what is on the disk may be good";
   EXPECT_EQ(gauges->in_service, 0U);
   store->fail_writes = false;
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure) << "it does not go on";
+  const auto later = apply(put("bob"));
+  ASSERT_FALSE(later.ok()) << "it does not go on";
+  EXPECT_EQ(later.failure().code, errc::unavailable);
+  EXPECT_EQ(later.failure().check, out_of_service_check);
+  const auto read = ask<config_document>(actor, get_config_object{object_kind::principal, "alice"});
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.failure().check, out_of_service_check);
   EXPECT_EQ(cell->load()->principals.size(), 1U);
   const auto now = ask<cluster_status>(actor, get_cluster_status{});
   ASSERT_TRUE(now.ok());
@@ -209,7 +217,7 @@ TEST_F(config_store, stops_when_its_disk_fails_and_says_so) {
 
 TEST_F(config_store, after_a_failed_write_the_disk_says_what_holds) {
   store->fail_writes = store->write_anyway = true;
-  EXPECT_EQ(apply(put("alice", "auditor", "op-1")).failure().code, errc::storage_failure);
+  EXPECT_EQ(apply(put("alice", "auditor", "op-1")).failure().check, "cluster-outcome-unknown");
   store->fail_writes = store->write_anyway = false;
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   run();
