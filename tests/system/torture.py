@@ -54,6 +54,7 @@ class Nodes:
         self.running = set(names)  # should be
         self.ending = {}  # name -> (until when, exit codes)
         self.offsets = {}  # of the logs: read up to there
+        self.out_of_service = {}  # name -> in which life it said that it is
         self.errors = {}  # event -> how often it was logged as an error
         self.leader = None
         self.leader_changes = 0
@@ -120,6 +121,9 @@ class Nodes:
     def exit_code(self, name):
         return self.stack.children[name].poll()
 
+    def gave_up(self, name):
+        return self.out_of_service.get(name) == self.lives[name]
+
     def forget_process(self, name):
         self.stack.children.pop(name)
 
@@ -171,8 +175,10 @@ class Nodes:
             whole = text.rfind(b"\n") + 1
             self.offsets[name] = self.offsets.get(name, 0) + whole
             for line in text[:whole].decode(errors="replace").splitlines():
-                if FATAL_EVENTS.search(line) and name not in self.may_fail:
-                    self.problem(f"{name} says {line}")
+                if FATAL_EVENTS.search(line):
+                    self.out_of_service[name] = self.lives[name]
+                    if name not in self.may_fail:
+                        self.problem(f"{name} says {line}")
                 if '"level":"error"' in line or '"level":"critical"' in line:
                     event = re.search(r'"event":"([^"]*)"', line)
                     event = event.group(1) if event else line[:80]

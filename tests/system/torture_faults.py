@@ -182,6 +182,11 @@ class Faults:
             self.nodes.launch(name)
         yield 2 + fault.seconds
         filler.unlink()
+        yield 1  # its last words are read
+        until = time.monotonic() + 20
+        while self.nodes.gave_up(name) and self.nodes.exit_code(name) is None and \
+                time.monotonic() < until:
+            yield 0.1
         code = self.nodes.exit_code(name)
         self.nodes.note(f"  {name} with a full disk: exit code {code}")
         if code is not None:
@@ -190,9 +195,10 @@ class Faults:
                                    f"{EXIT_UNAVAILABLE}")
             self.nodes.forget_process(name)
             yield from self._back(name)
-        self.claimed.discard(name)
-        yield 1  # what it still logs of it
+        elif self.nodes.gave_up(name):
+            self.nodes.problem(f"{name} gave up when its disk was full, and did not end")
         self.nodes.may_fail.discard(name)
+        self.claimed.discard(name)
 
     # ---- the network --------------------------------------------------------------------------
 
