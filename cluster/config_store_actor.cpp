@@ -98,7 +98,7 @@ public:
     anon_send_exit(disk_, caf::exit_reason::user_shutdown);
     // Whoever still waits is told; a promise that is kept would keep this actor, too.
     for (auto& [token, waiting] : waiting_)
-      std::visit([](auto& to) { to.deliver(to_caf(stopping())); }, waiting);
+      std::visit([](auto& to) { to.deliver(to_caf(unanswered(to, stopping()))); }, waiting);
     waiting_.clear();
     end_hand_over();
   }
@@ -111,6 +111,25 @@ private:
 
   static error stopping() { return make_error(errc::unavailable, "the node is stopping"); }
 
+  /// To who asks now: nothing was done, and another node may do it.
+  static error out_of_service(error why) {
+    why.code = errc::unavailable;
+    why.check = out_of_service_check;
+    return why;
+  }
+  /// To who waits: a change may be on its way, and this node does not hear of it any more.
+  template <class T>
+  static error unanswered(const answer_to<T>&, error why) {
+    if constexpr (std::is_same_v<T, config_status>) {
+      return out_of_service(std::move(why));
+    } else {
+      why.code = errc::unavailable;
+      why.message += ": the change may still take effect";
+      why.check = "cluster-outcome-unknown";
+      return why;
+    }
+  }
+
   [[nodiscard]] replica_identity identity_of(const stored_replica& found) const {
     return {found.self, given_.node, found.introduction, given_.incarnation,
             given_.program_version};
@@ -122,7 +141,7 @@ private:
   template <class T, class Ask>
   caf::result<T> ask_replica(Ask ask) {
     if (stopped_)
-      return to_caf(result<T>(stopped_->why));
+      return to_caf(result<T>(out_of_service(stopped_->why)));
     const auto token = ++last_token_;
     auto waiting = make_response_promise<T>();
     waiting_.emplace(token, waiting);
@@ -304,7 +323,7 @@ private:
         static_cast<void>(store->write(batch).ok());
       });
     for (auto& [token, waiting] : waiting_)
-      std::visit([&](auto& p) { p.deliver(to_caf(stopped_->why)); }, waiting);
+      std::visit([&](auto& to) { to.deliver(to_caf(unanswered(to, stopped_->why))); }, waiting);
     waiting_.clear();
     end_hand_over();
     if (given_.gauges)
@@ -419,7 +438,7 @@ private:
   // ---- reading ----------------------------------------------------------------------------------
 
   result<void> in_service() const {
-    return stopped_ ? result<void>(stopped_->why) : result<void>();
+    return stopped_ ? result<void>(out_of_service(stopped_->why)) : result<void>();
   }
 
   result<config_status> status() {

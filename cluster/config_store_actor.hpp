@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace custos::cluster {
 
@@ -31,6 +32,9 @@ struct replica_gauges {
   std::atomic<std::uint64_t> elections_seen = 0; ///< changes of leader or term
   std::atomic<std::uint64_t> states_differ = 0;  ///< others whose state is not this node's
 };
+
+/// The check of an error that says: this node answers nothing any more, others may.
+inline constexpr std::string_view out_of_service_check = "cluster-out-of-service";
 
 /// Why a replica stopped.
 struct replica_failure {

@@ -44,9 +44,7 @@ int main(int argc, char** argv) {
   if (!coordinator) {
     const auto& e = coordinator.failure();
     log_error("coordinator.start_failed", {{"field", e.field}, {"detail", e.message}});
-    return e.code == custos::errc::unavailable || e.code == custos::errc::io_failure
-               ? exit_unavailable
-               : exit_configuration;
+    return exit_code_of_start(e);
   }
   wait_for_stop_signal();
   start_shutdown_watchdog(std::chrono::seconds(options.common.drain_s));

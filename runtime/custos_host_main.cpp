@@ -31,8 +31,7 @@ int run(const host_options& options) {
   if (!host) {
     const auto& e = host.failure();
     log_error("host.start_failed", {{"field", e.field}, {"detail", e.message}});
-    return e.code == errc::unavailable || e.code == errc::io_failure ? exit_unavailable
-                                                                     : exit_configuration;
+    return exit_code_of_start(e);
   }
   wait_for_stop_signal();
   start_shutdown_watchdog(std::chrono::seconds(options.common.drain_s));

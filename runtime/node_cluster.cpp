@@ -44,6 +44,8 @@ error not_yet() {
 
 /// Asked again only where another answer may come.
 bool may_succeed_later(const error& e) {
+  if (e.check == cluster::out_of_service_check)
+    return false;
   return e.code == errc::unavailable || e.code == errc::timeout || e.code == errc::overloaded;
 }
 
@@ -200,7 +202,7 @@ void node_cluster::on_failure(const cluster::replica_failure& failure) {
     const std::lock_guard guard(mutex_);
     failure_ = why;
     failure_->code = errc::unavailable;
-    failure_->check = "cluster-out-of-service";
+    failure_->check = cluster::out_of_service_check;
   }
   if (ends)
     given_.give_up(why);
@@ -270,6 +272,8 @@ void node_cluster::carry_out_left_commands() {
       config_store_, answer_budget, left->front(), [this, id](const result<config_applied>& r) {
         if (!r && may_succeed_later(r.failure()))
           return carry_out_left_commands();
+        if (!r && r.failure().check == cluster::out_of_service_check)
+          return; // it stays for the next start
         if (!r)
           log_error("cluster.left_command", {{"detail", r.failure().message}});
         if (auto forgotten = cluster::forget_left_command(*given_.store, id); !forgotten) {

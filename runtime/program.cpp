@@ -216,4 +216,10 @@ unsigned actor_threads(unsigned configured) {
   return std::max(2U, std::thread::hardware_concurrency());
 }
 
+int exit_code_of_start(const error& why) {
+  const bool passes = why.code == errc::unavailable || why.code == errc::io_failure ||
+                      (why.code == errc::storage_failure && why.field.empty());
+  return passes ? exit_unavailable : exit_configuration;
+}
+
 } // namespace custos::runtime

@@ -4,6 +4,7 @@
 // --print-config, logging, the secure heap, stop signals, a watchdog for the shutdown.
 
 #include "messages/clock.hpp"
+#include "messages/error.hpp"
 #include "runtime/exit_codes.hpp"
 
 #include <chrono>
@@ -67,6 +68,10 @@ int wait_for_stop_signal();
 
 /// After this the process ends within `limit`, whatever hangs (exit code 70).
 void start_shutdown_watchdog(std::chrono::seconds limit);
+
+/// How a program ends that could not start: what only has to wait for something, as for room on the
+/// disk, is started again by the service manager; what an administrator has to mend is not.
+int exit_code_of_start(const error& why);
 
 /// The system's clock; the only place that reads it.
 clock_source system_clock_source();

@@ -28,7 +28,7 @@ raft::member member_of(raft::replica_id id, const std::string& name) {
   return {id, raft::member_role::voter, write_member_info(info)};
 }
 
-replica::replica listener() {
+cluster::replica::replica listener() {
   config_state state;
   state.set_applied(1);
   raft::recovered_state found;
@@ -43,7 +43,7 @@ replica::replica listener() {
 }
 
 /// Its disk is as fast as can be; what it installs does not read, as from an honest peer's.
-void carry_out(replica::replica& r) {
+void carry_out(cluster::replica::replica& r) {
   for (int i = 0; i < 100 && !r.fault(); ++i) {
     const auto todo = r.take();
     for (const auto& out : todo.send) {

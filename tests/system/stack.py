@@ -6,6 +6,7 @@ system tests."""
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import ssl
@@ -24,23 +25,22 @@ class Failed(Exception):
 
 
 def free_ports(count):
-    """The first of `count` neighbouring free ports."""
+    """The first of `count` neighbouring free ports. Below those that connections get by themselves:
+    a program that is started again finds its port free."""
     while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            others = []
-            try:
-                for offset in range(1, count):
-                    other = socket.socket()
-                    others.append(other)
-                    other.bind(("127.0.0.1", port + offset))
-                return port
-            except OSError:
-                continue
-            finally:
-                for other in others:
-                    other.close()
+        port = random.randrange(15000, 32000)
+        taken = []
+        try:
+            for offset in range(count):
+                one = socket.socket()
+                taken.append(one)
+                one.bind(("127.0.0.1", port + offset))
+            return port
+        except OSError:
+            continue
+        finally:
+            for one in taken:
+                one.close()
 
 
 def wait_for(what, condition, seconds=START_SECONDS_MAX):
@@ -112,11 +112,16 @@ class Relay:
 
 
 class Stack:
-    def __init__(self, folder, binaries, say=lambda text: None, relays=False):
+    """`link_front`: gives, for a node and the port of its link, the port that its peers dial."""
+
+    def __init__(self, folder, binaries, say=lambda text: None, relays=False, link_front=None):
         self.folder = pathlib.Path(folder)
         self.binaries = pathlib.Path(binaries)
         self.say = say
         self.with_relays = relays
+        self.link_front = link_front or (lambda name, port: port)
+        self.node_log_level = "debug"
+        self.data_dirs = {}  # of nodes that have theirs elsewhere than in the folder
         self.children = {}  # name -> Popen
         self.pids = {}  # name -> pid of what a script started
         self.nodes = {}  # name -> {"port", "ops", "dir", "seen"}: `seen` is the port hosts use
@@ -242,16 +247,23 @@ class Stack:
         self.relays.append(relay)
         return relay.port
 
-    def start_node(self, name, ready=True, move=False):
-        """`move`: the others have to be told where its link is now."""
+    def launch_node(self, name, *before, move=False):
+        """Starts the process and does not wait. `before`: a command that ends by running another,
+        as prlimit does; `move`: the others have to be told where its link is now."""
         n = self.nodes[name]
-        moved = ("--cluster-address", f"127.0.0.1:{n['link']}") if move else ()
-        self.start(name, self.binaries / "custos-node", "--data-dir", n["dir"],
+        moved = ()
+        if move:
+            n["link_seen"] = self.link_front(name, n["link"])
+            moved = ("--cluster-address", f"127.0.0.1:{n['link_seen']}")
+        self.start(name, *before, self.binaries / "custos-node", "--data-dir", n["dir"],
                    "--listen", f"127.0.0.1:{n['port']}", "--ops-listen", f"127.0.0.1:{n['ops']}",
                    "--cluster-listen", f"127.0.0.1:{n['link']}",
-                   *moved, "--log-format", "json", "--log-level", "debug")
+                   *moved, "--log-format", "json", "--log-level", self.node_log_level)
+
+    def start_node(self, name, *before, ready=True, move=False):
+        self.launch_node(name, *before, move=move)
         if ready:
-            self.ready(name, n["ops"])
+            self.ready(name, self.nodes[name]["ops"])
 
     def wait_end(self, name, seconds=START_SECONDS_MAX):
         """The exit code of a process that ends by itself."""
@@ -263,39 +275,47 @@ class Stack:
             child.wait()
             raise Failed(f"{name} goes on:\n{self.log_of(name)[-3000:]}") from None
 
-    def _new_node(self, name):
-        port = free_ports(1)
-        self.nodes[name] = {"dir": self.folder / name, "port": port, "ops": free_ports(1),
-                            "link": free_ports(1),
+    def new_node(self, name):
+        port, link = free_ports(1), free_ports(1)
+        self.nodes[name] = {"dir": self.data_dirs.get(name, self.folder / name), "port": port,
+                            "ops": free_ports(1), "link": link,
+                            "link_seen": self.link_front(name, link),
                             "url": f"https://127.0.0.1:{port}", "seen": self._relay(name, port)}
         return self.nodes[name]
 
     def init_cluster(self, name):
-        n = self._new_node(name)
+        n = self.new_node(name)
         self.custos("cluster", "init", "--data-dir", n["dir"], "--name", "demo", "--node-name", name,
                     "--issuer", n["url"], "--addresses", "127.0.0.1,localhost",
-                    "--cluster-address", f"127.0.0.1:{n['link']}",
+                    "--cluster-address", f"127.0.0.1:{n['link_seen']}",
                     "--admin-dir", self.admin)
         self.start_node(name)
 
-    def join(self, name, through, replace=False):
-        n = self.nodes[name] if replace else self._new_node(name)
+    def make_member(self, name, through, *options):
+        """The node's identity and data directory; it is not started."""
+        n = self.nodes[name]
         token = self.folder / f"{name}.token"
-        self.custos("cluster", "token", "--node", self.nodes[through]["url"], "--out", token)
-        self.custos("cluster", "join", "--data-dir", n["dir"], "--token-file", token,
-                    "--node-name", name, "--addresses", "127.0.0.1,localhost",
-                    "--cluster-address", f"127.0.0.1:{n['link']}",
-                    *(("--replace",) if replace else ()))
-        token.unlink()
+        try:
+            self.custos("cluster", "token", "--node", self.nodes[through]["url"], "--out", token)
+            self.custos("cluster", "join", "--data-dir", n["dir"], "--token-file", token,
+                        "--node-name", name, "--addresses", "127.0.0.1,localhost",
+                        "--cluster-address", f"127.0.0.1:{n['link_seen']}", *options)
+        finally:
+            token.unlink(missing_ok=True)
+
+    def join(self, name, through, replace=False):
+        if not replace:
+            self.new_node(name)
+        self.make_member(name, through, *(("--replace",) if replace else ()))
         self.start_node(name)
 
     def restore(self, file, phrase, admin):
         """The first node of a new cluster from a backup; administrators as they were."""
         self.admin = admin
-        n = self._new_node("n1")
+        n = self.new_node("n1")
         self.custos("backup", "restore", file, "--passphrase-file", phrase, "--data-dir", n["dir"],
                     "--node-name", "n1", "--addresses", "127.0.0.1,localhost",
-                    "--cluster-address", f"127.0.0.1:{n['link']}")
+                    "--cluster-address", f"127.0.0.1:{n['link_seen']}")
         self.start_node("n1")
 
     def cluster_status(self, node):

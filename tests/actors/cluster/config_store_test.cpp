@@ -220,7 +220,7 @@ TEST_F(config_store, a_read_never_shows_what_is_not_on_disk) {
   store->fail_writes = true;
   run();
   ASSERT_TRUE(write->has_value() && read->has_value());
-  EXPECT_EQ((*write)->failure().code, errc::storage_failure);
+  EXPECT_EQ((*write)->failure().check, "cluster-outcome-unknown");
   EXPECT_FALSE((*read)->ok());
 }
 
@@ -232,8 +232,8 @@ TEST_F(config_store, a_refusal_never_rests_on_what_is_not_on_disk) {
   store->fail_writes = true;
   run();
   ASSERT_TRUE(first->has_value() && second->has_value());
-  EXPECT_EQ((*first)->failure().code, errc::storage_failure);
-  EXPECT_EQ((*second)->failure().code, errc::storage_failure);
+  EXPECT_EQ((*first)->failure().check, "cluster-outcome-unknown");
+  EXPECT_EQ((*second)->failure().check, "cluster-outcome-unknown");
 }
 
 TEST_F(config_store, stops_serving_when_the_disk_fails_and_says_so) {
@@ -246,26 +246,28 @@ TEST_F(config_store, stops_serving_when_the_disk_fails_and_says_so) {
   run();
   for (const auto& one : answers) {
     ASSERT_TRUE(one->has_value()) << "everybody who waits is told";
-    EXPECT_EQ((*one)->failure().code, errc::storage_failure);
+    EXPECT_EQ((*one)->failure().code, errc::unavailable);
+    EXPECT_EQ((*one)->failure().check, "cluster-outcome-unknown");
+    EXPECT_NE((*one)->failure().message.find("disk is full"), std::string::npos);
   }
   ASSERT_TRUE(waits->has_value());
-  EXPECT_EQ((*waits)->failure().code, errc::storage_failure);
+  EXPECT_EQ((*waits)->failure().check, out_of_service_check);
   store->fail_writes = false;
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::storage_failure) << "it does not go on";
-  EXPECT_EQ(ask<config_document>(actor, get_config_object{object_kind::principal, "alice"})
-                .failure()
-                .code,
-            errc::storage_failure);
-  EXPECT_EQ(
-      ask<config_documents>(actor, list_config_objects{object_kind::principal}).failure().code,
-      errc::storage_failure);
-  EXPECT_EQ(change(membership_action::add, "node-2").failure().code, errc::storage_failure);
+  const auto expect_refused = [](const auto& answered) {
+    ASSERT_FALSE(answered.ok()) << "it does not go on";
+    EXPECT_EQ(answered.failure().code, errc::unavailable);
+    EXPECT_EQ(answered.failure().check, out_of_service_check);
+  };
+  expect_refused(apply(put("bob")));
+  expect_refused(ask<config_document>(actor, get_config_object{object_kind::principal, "alice"}));
+  expect_refused(ask<config_documents>(actor, list_config_objects{object_kind::principal}));
+  expect_refused(change(membership_action::add, "node-2"));
   advance(std::chrono::seconds(10));
   ASSERT_EQ(failures.size(), 1U) << "the process is told once";
   EXPECT_EQ(failures.front().why.code, errc::storage_failure);
   EXPECT_FALSE(failures.front().for_good) << "what is on the disk may be good";
   EXPECT_EQ(cluster().role, "out of service");
-  EXPECT_NE(cluster().problem, "");
+  EXPECT_NE(cluster().problem.find("disk is full"), std::string::npos);
   EXPECT_EQ(gauges->in_service, 0U);
   EXPECT_EQ(cell->load()->revision, 1U) << "nothing is published that is not durable";
   EXPECT_EQ(cell->load()->principals.count("p0"), 0U);
@@ -278,7 +280,7 @@ TEST_F(config_store, stops_serving_when_the_disk_fails_and_says_so) {
 
 TEST_F(config_store, after_a_failed_write_the_disk_says_what_holds) {
   store->fail_writes = store->write_anyway = true;
-  EXPECT_EQ(apply(put("alice", "auditor", "op-1")).failure().code, errc::storage_failure);
+  EXPECT_EQ(apply(put("alice", "auditor", "op-1")).failure().check, "cluster-outcome-unknown");
   EXPECT_EQ(cell->load()->principals.count("alice"), 0U);
   store->fail_writes = false;
   stop();
@@ -429,7 +431,7 @@ TEST_F(config_store, takes_itself_out_for_good_when_its_log_is_wrong) {
   ASSERT_EQ(failures.size(), 1U);
   EXPECT_EQ(failures.front().why.code, errc::corrupted);
   EXPECT_TRUE(failures.front().for_good);
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::corrupted);
+  EXPECT_EQ(apply(put("bob")).failure().check, out_of_service_check);
   EXPECT_EQ(cluster().role, "out of service");
   stop();
   const auto again = spawn_config_store_scheduled(system, needs());
@@ -444,7 +446,7 @@ TEST_F(config_store, what_a_later_version_wrote_waits_for_that_version) {
   ASSERT_EQ(failures.size(), 1U);
   EXPECT_EQ(failures.front().why.code, errc::unsupported);
   EXPECT_FALSE(failures.front().for_good);
-  EXPECT_EQ(apply(put("bob")).failure().code, errc::unsupported);
+  EXPECT_EQ(apply(put("bob")).failure().check, out_of_service_check);
   stop();
   EXPECT_TRUE(replica::load_replica(*store).ok()) << "nothing is wrong with what is stored";
 }

@@ -180,4 +180,13 @@ TEST(actor_thread_count, is_what_was_configured_or_at_least_two) {
   EXPECT_GE(actor_threads(0), 2U);
 }
 
+TEST_F(program_test, what_passes_by_itself_is_started_again) {
+  EXPECT_EQ(exit_code_of_start(make_error(errc::storage_failure, "no space left on device")),
+            exit_unavailable);
+  EXPECT_EQ(exit_code_of_start(make_error(errc::io_failure, "address in use")), exit_unavailable);
+  EXPECT_EQ(exit_code_of_start(make_error(errc::corrupted, "a bad block")), exit_configuration);
+  EXPECT_EQ(exit_code_of_start(field_error(errc::storage_failure, "--data-dir", "cannot be made")),
+            exit_configuration);
+}
+
 } // namespace custos::runtime
