@@ -153,22 +153,31 @@ private:
     w.heal();
     for (const auto& name : crashed())
       w.start(name);
-    ASSERT_TRUE(w.wait_for([&] { return !w.leader().empty(); }, 20000)) << "no leader" << dump();
     // Whoever leads first may have been removed, and learn of it now.
-    bool goes_on = false;
-    for (int i = 0; i < 5 && !goes_on; ++i)
-      goes_on = w.wait_for([&] { return !w.leader().empty(); }) &&
-                w.applied(w.leader(), put("last")).ok();
-    ASSERT_TRUE(goes_on) << dump();
+    ASSERT_TRUE(tried([&](const std::string& at) { return w.applied(at, put("last")).ok(); }))
+        << dump();
     for (const auto& name : unfinished_)
-      ASSERT_TRUE(w.join(name, w.leader(), member_action::replace)) << name << dump();
+      ASSERT_TRUE(tried([&](const std::string& at) {
+        return w.join(name, at, member_action::replace);
+      })) << name
+          << dump();
+    ASSERT_TRUE(w.wait_for([&] { return !w.leader().empty(); }, 20000)) << dump();
     // Who was removed or replaced while it was away finds nobody who talks to it.
+    const auto members = w.core(w.leader()).core().log().members();
     for (const auto& name : w.running())
-      if (raft::find_member(*w.core(w.leader()).core().log().members(), w.core(name).self()) ==
-          nullptr)
+      if (raft::find_member(*members, w.core(name).self()) == nullptr)
         w.crash(name);
     ASSERT_TRUE(w.wait_for([&] { return w.converged(); }, 20000)) << "no agreement" << dump();
     look_at_replies();
+  }
+
+  /// Asks whoever leads, until it is done.
+  template <class Ask>
+  bool tried(const Ask& ask) {
+    bool done = false;
+    for (int i = 0; i < 5 && !done; ++i)
+      done = w.wait_for([&] { return !w.leader().empty(); }, 20000) && ask(w.leader());
+    return done;
   }
 
   /// How every node stands, for a history that did not end well.

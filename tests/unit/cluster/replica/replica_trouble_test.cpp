@@ -103,7 +103,6 @@ TEST_F(replica_trouble, an_image_is_of_use_however_long_it_takes) {
 TEST_F(replica_trouble, a_change_of_before_an_image_is_answered_from_what_it_remembers) {
   w.options.entries_kept = 16;
   w.options.answer_timeout_ms = 60000;
-  w.options.resend_after_ms = 60000; // it is not to be asked again
   w.grow(3);
   const auto cut_off = follower();
   const auto via = w.leader();
