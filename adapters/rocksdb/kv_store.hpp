@@ -79,7 +79,8 @@ public:
   using visitor = std::function<result<void>(std::string_view key, byte_view value)>;
   virtual result<void> visit(std::string_view prefix, const visitor& see) const;
   /// On disk as the caller needs it when it returns. After errc::storage_failure it is unknown
-  /// whether the batch is there: read before going on.
+  /// whether the batch is there: read before going on. No later write succeeds until the store was
+  /// opened again.
   virtual result<void> write(const write_batch& batch, durability how = durability::synced) = 0;
 };
 

@@ -2,7 +2,11 @@
 
 #include "tests/unit/adapters/rocksdb/temporary_directory.hpp"
 
+#include <chrono>
+#include <fstream>
 #include <functional>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -215,6 +219,77 @@ TEST(rocksdb_store, survives_sudden_death) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_EQ(status, 0);
   EXPECT_EQ(text_at(*opened(d.path() / "db"), "a"), "acknowledged");
+}
+
+constexpr int not_permitted = 77;
+constexpr std::size_t value_size = 5000;
+constexpr std::size_t values_with_room = 20;
+
+/// Fills what is left of the disk.
+void fill(const std::filesystem::path& disk) {
+  std::ofstream file(disk / "filler");
+  const std::string block(4096, 'x');
+  while (file.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+  }
+}
+
+/// How many values are acknowledged on a disk that is full after some.
+std::size_t write_until_full(kv_store& store, const std::filesystem::path& disk) {
+  for (std::size_t i = 0;; ++i) {
+    if (i == values_with_room)
+      fill(disk);
+    write_batch batch;
+    batch.put("key" + std::to_string(i), bytes(value_size, 1));
+    if (!store.write(batch))
+      return i;
+  }
+}
+
+/// In a mount namespace of its own; what went wrong is the exit code.
+int use_a_full_disk(const std::filesystem::path& disk) {
+  if (unshare(CLONE_NEWNS) != 0 ||
+      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=8m") != 0)
+    return not_permitted;
+  auto store = open_store(disk / "db", {true});
+  if (!store)
+    return 1;
+  const auto count = write_until_full(**store, disk);
+  // As long as RocksDB would need to find that there is room again.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  std::filesystem::remove(disk / "filler");
+  while (std::chrono::steady_clock::now() < end) {
+    write_batch batch;
+    batch.put("later", "value");
+    const auto done = (*store)->write(batch);
+    if (done || done.failure().code != errc::storage_failure)
+      return 2;
+  }
+  store = make_error(errc::not_found, "closed");
+  store = open_store(disk / "db");
+  if (!store)
+    return 3;
+  for (std::size_t i = 0; i < count; ++i)
+    if (text_at(**store, "key" + std::to_string(i)) != std::string(value_size, 1))
+      return 4;
+  write_batch batch;
+  batch.put("later", "value");
+  return (*store)->write(batch) ? 0 : 5;
+}
+
+/// RocksDB of Debian 12 aborts when it tries to recover by itself from a full disk.
+TEST(rocksdb_store, stays_failed_after_a_full_disk_until_it_is_opened_again) {
+  const temporary_directory d;
+  const auto child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0)
+    _exit(use_a_full_disk(d.path()));
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  if (WEXITSTATUS(status) == not_permitted)
+    GTEST_SKIP() << "no file system may be mounted here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(rocksdb_store, an_unfinished_last_record_is_dropped) {
