@@ -38,11 +38,14 @@ def why_not():
     return done.stderr.strip() if done.returncode != 0 else ""
 
 
+def inside():
+    return INSIDE in os.environ
+
+
 def enter():
-    """This program goes on in a network of its own, and with mounts that nobody else sees."""
-    if INSIDE not in os.environ:
-        os.environ[INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--net", sys.executable, *sys.argv])
+    """This program begins anew in a network of its own, with mounts that nobody else sees."""
+    os.environ[INSIDE] = "1"
+    os.execvp("unshare", ["unshare", "--mount", "--net", sys.executable, *sys.argv])
 
 
 def command(*words):
@@ -92,11 +95,11 @@ class Machine:
             stdin=subprocess.DEVNULL)
         if check and done.returncode != 0:
             raise Failed(f"on {self.name}: exit {done.returncode}\n{script}\n{done.stdout}"
-                         f"{done.stderr}{self.logs()}")
+                         f"{done.stderr}")
         return done
 
     def logs(self):
-        return "".join(f"\n{log.name}: {log.read_text(errors='replace')[-2000:]}"
+        return "".join(f"\n{self.name}, {log.name}: {log.read_text(errors='replace')[-2000:]}"
                        for log in (self.root / "var/log").glob("custos-*.log"))
 
     def process(self, unit):
@@ -121,9 +124,10 @@ class Network:
         self.folder, self.binaries, self.names = folder, binaries, names
         self.machines = {}
         self.hosts = folder / "hosts"
+
+    def up(self):
         self.hosts.write_text("127.0.0.1 localhost\n" + "".join(
-            f"{NETWORK}.{octet} {name}.{DOMAIN}\n" for name, octet in names.items()))
-        command("mount", "--make-rprivate", "/")
+            f"{NETWORK}.{octet} {name}.{DOMAIN}\n" for name, octet in self.names.items()))
         command("mount", "--bind", self.hosts, "/etc/hosts")
         command("ip", "link", "set", "lo", "up")
         command("ip", "link", "add", BRIDGE, "type", "bridge")
@@ -139,6 +143,9 @@ class Network:
                      if other == name or other.startswith(f"{name}.")]
         self.machines[name] = Machine(self, name, addresses[0], addresses[1:])
         return self.machines[name]
+
+    def logs(self):
+        return "".join(machine.logs() for machine in self.machines.values())
 
     def close(self):
         for machine in self.machines.values():

@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 import shutil
+import socket
 import ssl
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 
-from machines import DOMAIN, TREE, Network, enter, why_not
+from machines import DOMAIN, TREE, Network, enter, inside, why_not
 from stack import Failed, wait_for
 
 PAGE = TREE / "docs" / "operations.md"
@@ -32,6 +33,9 @@ NOT_RUN = {
     "Keys at rest 2": "systemd-creds and systemd-run take a running systemd",
     "Changing the node key 1": "takes a TPM in /dev; node_key_tpm_test.cpp does it with swtpm",
 }
+# All kinds of objects but the data keys, which take in the nodes of the new cluster.
+KINDS = ("base-images", "denials", "endorsement-keys", "hosts", "key-providers", "principals",
+         "settings", "token-keys", "tpm-cas")
 IMAGE_LOG = TREE / "tests" / "data" / "attestation" / "eventlogs" / "ubuntu-2104-no-dbx.bin"
 
 
@@ -60,8 +64,7 @@ class Test:
         self.blocks = read_blocks()
         self.left = set(self.blocks) - set(NOT_RUN)
         self.written = []  # names of denials
-        self.saved = 0  # of them: as many are in the backup
-        self.before = {}  # what the cluster said of itself when it was backed up
+        self.saved = {}  # backup -> what it has to hold
         for name in NOT_RUN:
             if name not in self.blocks:
                 raise Failed(f"{PAGE.name} has no block {name!r}")
@@ -163,11 +166,11 @@ class Test:
 
     def data_key_changed(self, node, before):
         def ended():
-            keys = self.data_keys(node)
-            return len(keys) == 1 and keys != before
+            names = {one["name"] for one in self.data_keys(node)}
+            return len(names) == 1 and not names & {one["name"] for one in before}
         wait_for("one data key, another than before", ended)
 
-    def starts(self, name):
+    def pid(self, name):
         return self.machines[name].process("custos-node")
 
     def same(self, what, got, expected):
@@ -221,6 +224,11 @@ class Test:
         for name in ("n1", "n3"):
             wait_for(f"{name} knows where n2 is",
                      lambda n=name: self.members(n).get("n2", {}).get("address") == address)
+        # For n1 the former address is gone.
+        n1, former = self.machines["n1"], socket.gethostbyname(f"n2.{DOMAIN}")
+        n1.run(f"ip route add blackhole {former}\nsystemctl restart custos-node")
+        wait_for("n1 has a link to n2", lambda: self.members("n1").get("n2", {}).get("link") == "up")
+        n1.run(f"ip route delete blackhole {former}")
         self.voters("n1", "n2", "n3")
 
     def shrink(self):
@@ -263,10 +271,10 @@ class Test:
     def upgrade(self):
         for name in ("n1", "n2", "n3"):
             program = self.machines[name].root / "usr/bin/custos-node"
-            inode, pid = program.stat().st_ino, self.starts(name)
+            inode, pid = program.stat().st_ino, self.pid(name)
             self.block("Upgrade 1", on=name)
             self.different("the program", program.stat().st_ino, inode)
-            self.different("the process", self.starts(name), pid)
+            self.different("the process", self.pid(name), pid)
             self.block("Upgrade 2")
             self.voters("n1", "n2", "n3")
 
@@ -285,9 +293,9 @@ class Test:
         (home / "new-phrase").write_text("another one of as many words\n")
         data = self.machines["n2"].root / "var/lib/custos-node"
         for number, in_file in ((2, False), (3, False), (4, True)):
-            pid = self.starts("n2")
+            pid = self.pid("n2")
             self.block(f"Changing the node key {number}")
-            self.different("the process", self.starts("n2"), pid)
+            self.different("the process", self.pid("n2"), pid)
             self.same("there is a node.key", bool(list(data.rglob("node.key"))), in_file)
             self.voters("n1", "n2", "n3")
 
@@ -323,21 +331,47 @@ class Test:
             self.block("Restore 3")
         self.block("The coordinator 2")
 
-    def back_up(self):
-        admin = self.machines["admin"]
+    def first_backup(self):
+        """Before the data key is changed for the first time."""
         self.block("Back up 1")
         self.copy("safe", "admin", "backup.pub")
-        self.before = self.good("n1", "/config/v1/status")
-        self.saved = len(self.written)
+        self.back_up_as("first")
+
+    def back_up_as(self, name):
+        """A backup for whoever has backup.key, and what it has to hold."""
+        self.saved[name] = {"denials": list(self.written), **self.described("n1")}
         self.block("Back up 2")
+        self.take("admin", "safe", "prod.custos-backup", to=f"{name}.custos-backup")
+
+    def described(self, node):
+        """What must be the same after a restore, and the cluster's id, which must not."""
+        status = self.good(node, "/config/v1/status")
+        return {"id": status["cluster_id"], "fingerprint": status["fingerprint"],
+                "keys": self.good(node, "/.well-known/jwks.json"),
+                "objects": {kind: self.good(node, f"/config/v1/{kind}")["objects"]
+                            for kind in KINDS}}
+
+    def back_up(self):
+        admin = self.machines["admin"]
+        self.back_up_as("last")
+        self.copy("safe", "admin", "last.custos-backup", to="prod.custos-backup")
         (admin.home / "phrase").write_text("a passphrase of many words\n")
         self.block("Back up 3")
         self.block("Back up 4")
         told = self.block("Back up 5")
-        if self.before["fingerprint"] not in told:
-            raise Failed(f"the backup has another fingerprint than {self.before}: {told}")
+        if self.saved["last"]["fingerprint"] not in told:
+            raise Failed(f"the backup has another fingerprint than {self.saved['last']}: {told}")
         self.copy("admin", "safe", "prod.custos-backup", "coordinator.custos-backup")
         self.block("Back up 6")
+
+    def recover(self):
+        home = self.machines["admin"].home / "custos"
+        before = (home / "admin.crt").read_text()
+        self.block("Recover 1")
+        for file in ("admin.crt", "admin.key"):
+            shutil.move(self.machines["n1"].root / "run/custos-recovered" / file, home / file)
+        self.different("the administrator's certificate", (home / "admin.crt").read_text(), before)
+        self.voters("n1", "n2", "n3")
 
     def restore_object(self):
         admin = self.machines["admin"]
@@ -360,25 +394,35 @@ class Test:
 
     def restore(self):
         """The old cluster is gone for good: its machines are switched off."""
-        old_id = self.before["cluster_id"]
         for name in ("n1", "n2", "n3"):
             self.machines.pop(name).off()
-        self.new_machine("m1")
-        self.copy("admin", "m1", "prod.custos-backup")
-        self.copy("safe", "m1", "backup.key")
-        self.block("Restore 1")
-        now = self.good("m1", "/config/v1/status")
-        self.same("the fingerprint", now["fingerprint"], self.before["fingerprint"])
-        self.different("the cluster's id", now["cluster_id"], old_id)
-        self.written = self.written[:self.saved]
-        self.has_everything("m1")
-        self.has_everything("m1", admin=self.machines["m1"].home / "custos")
+        for name in ("first", "last"):
+            self.new_machine("m1")
+            self.copy("safe", "m1", f"{name}.custos-backup", to="prod.custos-backup")
+            self.copy("safe", "m1", "backup.key")
+            self.block("Restore 1")
+            self.is_restored(name)
         self.block("Restore 2")
         if "m1" not in self.machines["admin"].run("custos cluster status").stdout:
             raise Failed("the coordinator does not tell of m1")
 
-    PROCEDURES = (first_node, grow, transfer, move, shrink, lose, replace, upgrade, renew, node_key,
-                  data_key, coordinator, back_up, restore_object, restore_coordinator, restore)
+    def is_restored(self, name):
+        was, now = self.saved[name], self.described("m1")
+        self.different("the cluster's id", now["id"], was["id"])
+        self.same("the signing keys", now["keys"], was["keys"])
+        self.same("the objects", now["objects"], was["objects"])
+        self.written = was["denials"]
+        self.has_everything("m1")
+        self.has_everything("m1", admin=self.machines["m1"].home / "custos")
+        if not self.data_keys("m1"):
+            self.same("the fingerprint", now["fingerprint"], was["fingerprint"])
+            return
+        wait_for("the data key is for m1, too", lambda: all(
+            "m1" in one["object"]["wrapped"] for one in self.data_keys("m1")))
+
+    PROCEDURES = (first_node, grow, transfer, move, first_backup, shrink, lose, replace, upgrade,
+                  renew, recover, node_key, data_key, coordinator, back_up, restore_object,
+                  restore_coordinator, restore)
 
     def run(self):
         began = time.monotonic()
@@ -387,7 +431,7 @@ class Test:
             try:
                 procedure(self)
             except Exception as e:
-                raise Failed(f"{procedure.__name__}: {e}") from e
+                raise Failed(f"{procedure.__name__}: {e}{self.network.logs()}") from e
             print(f"{procedure.__name__}: {time.monotonic() - at:.1f} s", flush=True)
         if self.left:
             raise Failed(f"not run, and no reason given: {sorted(self.left)}")
@@ -401,13 +445,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binaries", type=pathlib.Path, required=True, help="where custos is")
     arguments = parser.parse_args()
-    if reason := why_not():
-        print(f"skipped: {reason}")
-        return SKIPPED
-    enter()
+    if not inside():
+        if reason := why_not():
+            print(f"skipped: {reason}")
+            return SKIPPED
+        enter()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="custos-operations-"))
     network = Network(folder, arguments.binaries.resolve(), NAMES)
     try:
+        network.up()
         Test(network).run()
     except Failed as e:
         print(f"operations: FAILED: {e}", file=sys.stderr)
