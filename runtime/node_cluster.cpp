@@ -136,10 +136,18 @@ cluster::link::link_events node_cluster::events() {
 }
 
 void node_cluster::begin(bridge& calls) {
-  calls_ = &calls;
+  bool due = false;
+  {
+    const std::lock_guard guard(mutex_);
+    calls_ = &calls;
+    // A node that is alone may have been leading before it came here.
+    due = rotation_due_ != nullptr && !std::exchange(rotating_, true);
+  }
   link_->start();
   carry_out_left_commands();
   introduce_again();
+  if (due)
+    calls.run([this] { rotate_on(); });
   // The interval is an argument: CAF 0.17.6 looks into nothing where a function takes none.
   auto keep = [this](caf::event_based_actor* self, std::chrono::minutes interval) -> caf::behavior {
     self->delayed_send(self, interval, tick{});
@@ -355,6 +363,7 @@ void node_cluster::on_change(const config_ptr& state,
   {
     const std::lock_guard guard(mutex_);
     recipients_ = std::move(recipients);
+    leads_ = leads;
   }
   if (leads && state->data_keys.begin() != state->data_keys.end())
     drive_rotation(state);
@@ -364,10 +373,10 @@ void node_cluster::on_change(const config_ptr& state,
 void node_cluster::drive_rotation(const config_ptr& state) {
   {
     const std::lock_guard guard(mutex_);
-    if (calls_ == nullptr || stopped_)
+    if (stopped_)
       return;
     rotation_due_ = state;
-    if (std::exchange(rotating_, true))
+    if (calls_ == nullptr || std::exchange(rotating_, true))
       return;
   }
   // Not on the ConfigStore's thread: sealing takes its time.
@@ -381,7 +390,7 @@ void node_cluster::rotate_on() {
     {
       const std::lock_guard guard(mutex_);
       state = std::exchange(rotation_due_, nullptr);
-      if (!state || gauges_->leads == 0 || stopped_) {
+      if (!state || !leads_ || stopped_) {
         rotating_ = false;
         return;
       }

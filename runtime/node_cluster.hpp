@@ -102,6 +102,7 @@ private:
   std::optional<cluster::replica::link_address> address_; ///< as the membership has it
   std::vector<cluster::key_recipient> recipients_;        ///< the members, by their keys
   bool renewing_ = false;
+  bool leads_ = false;      ///< as of the newest change; the gauge follows later
   config_ptr rotation_due_; ///< a state that the rotation has not looked at
   bool rotating_ = false;   ///< a step of it is on its way
   bool stopped_ = false;
