@@ -15,7 +15,8 @@ mkdir "$root"
 mount -t tmpfs -o mode=755 root "$root"
 for one in usr etc; do
   mkdir "$root/$one" "$at/$one-upper" "$at/$one-work"
-  mount -t overlay -o "lowerdir=/$one,upperdir=$at/$one-upper,workdir=$at/$one-work" overlay "$root/$one"
+  layers=lowerdir=/$one,upperdir=$at/$one-upper,workdir=$at/$one-work
+  mount -t overlay -o "$layers" overlay "$root/$one"
 done
 for one in bin sbin lib lib32 lib64 libx32; do
   [ ! -L "/$one" ] || cp -P "/$one" "$root/"

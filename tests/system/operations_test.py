@@ -227,7 +227,8 @@ class Test:
         # For n1 the former address is gone.
         n1, former = self.machines["n1"], socket.gethostbyname(f"n2.{DOMAIN}")
         n1.run(f"ip route add blackhole {former}\nsystemctl restart custos-node")
-        wait_for("n1 has a link to n2", lambda: self.members("n1").get("n2", {}).get("link") == "up")
+        wait_for("n1 has a link to n2",
+                 lambda: self.members("n1").get("n2", {}).get("link") == "up")
         n1.run(f"ip route delete blackhole {former}")
         self.voters("n1", "n2", "n3")
 

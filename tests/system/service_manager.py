@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """As much of systemctl and systemd-sysusers as docs/operations.md uses, for the machines of
-operations_test.py, where no systemd runs. A unit is started as its file says: user, state directory,
-capabilities, ExecStart, and a start has succeeded when the program has said so (sd_notify(3))."""
+operations_test.py, where no systemd runs. A unit is started as its file says: user, state
+directory, capabilities, ExecStart, and a start has succeeded when the program has said so
+(sd_notify(3))."""
 
 import grp
 import os
