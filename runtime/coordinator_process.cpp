@@ -111,6 +111,7 @@ result<void> coordinator_process::impl::open_state() {
   CUSTOS_CHECK(read_identities());
   rocksdb::open_options create;
   create.create = true;
+  create.heals = true;
   CUSTOS_TRY(auto store, rocksdb::open_store(directory / "db", create));
   CUSTOS_TRY(auto opened, coordinator::inventory::open(std::move(store)));
   known = std::move(opened);

@@ -211,6 +211,7 @@ result<void> host_process::impl::open() {
   managers_ca = *std::move(anchors);
   rocksdb::open_options create;
   create.create = true;
+  create.heals = true;
   CUSTOS_TRY(store, rocksdb::open_store(std::filesystem::path(options.data_dir) / "db", create));
   CUSTOS_TRY(auto t, tpm_options());
   tpm = host::spawn_tpm(system, std::move(t));

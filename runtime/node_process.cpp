@@ -149,7 +149,7 @@ result<void> node_process::impl::open_state() {
 result<void> node_process::impl::open_host_records() {
   attestation::host_records_dependencies given;
   CUSTOS_TRY(given.store,
-             rocksdb::open_store(std::filesystem::path(options.data_dir) / "hosts", {true}));
+             rocksdb::open_store(std::filesystem::path(options.data_dir) / "hosts", {true, true}));
   given.hosts = verifying.hosts;
   given.config = config;
   given.inbox = record_inbox;

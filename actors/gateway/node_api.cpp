@@ -75,12 +75,12 @@ result<std::optional<std::uint64_t>> if_match_of(const http::request& request) {
 
 result<object_kind> kind_of(const routed_request& r) {
   const auto kind = object_kind_of(r.path.at("kind"));
-  if (!kind)
-    return field_error(
-        errc::not_found, "kind",
-        "expected one of tpm-cas, endorsement-keys, base-images, settings, key-providers, "
-        "principals, hosts");
-  return *kind;
+  if (kind)
+    return *kind;
+  std::string known;
+  for (unsigned i = 1; i <= static_cast<unsigned>(last_object_kind); ++i)
+    known.append(known.empty() ? "" : ", ").append(to_string(static_cast<object_kind>(i)));
+  return field_error(errc::not_found, "kind", "expected one of " + known);
 }
 
 result<token_key_wish> token_key_wish_of(const std::string& text) {

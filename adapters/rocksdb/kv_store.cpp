@@ -2,6 +2,7 @@
 
 #include "adapters/rocksdb/limits.hpp"
 
+#include <mutex>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
@@ -37,8 +38,8 @@ rdb::Slice slice(const bytes& octets) {
 }
 
 /// A store that failed to write stays failed until it is opened again. RocksDB would try to go on
-/// by itself when there is room, and then fails an assertion of its own (7.8.3, in the writer of a
-/// log whose last record is incomplete), which ends the process.
+/// by itself when there is room; the next record then fails an assertion of its own (7.8.3, in the
+/// writer of a log whose last record is incomplete), which ends the process.
 class no_recovery final : public rdb::EventListener {
 public:
   void OnErrorRecoveryBegin(rdb::BackgroundErrorReason, rdb::Status, bool* recovers) override {
@@ -95,14 +96,34 @@ std::size_t size_of(const write_batch& batch) {
   return out;
 }
 
+/// RocksDB says "lock" for both: its file lock, and its own table of open stores.
+bool is_locked(const rdb::Status& status) {
+  const auto text = status.ToString();
+  return status.IsIOError() && text.find("lock") != std::string::npos;
+}
+
+result<std::shared_ptr<rdb::DB>> open_database(const std::filesystem::path& directory,
+                                               bool create) {
+  rdb::DB* opened = nullptr;
+  const auto status = rdb::DB::Open(options_for(create), directory.string(), &opened);
+  std::shared_ptr<rdb::DB> db(opened);
+  if (!status.ok() && is_locked(status))
+    return make_error(errc::unavailable, "another process has " + directory.string() + " open");
+  if (!status.ok())
+    return failure_of(status, "opening " + directory.string());
+  return db;
+}
+
 class rocksdb_store final : public kv_store {
 public:
-  explicit rocksdb_store(std::unique_ptr<rdb::DB> db) : db_(std::move(db)) {}
+  rocksdb_store(std::shared_ptr<rdb::DB> db, std::filesystem::path directory, bool heals)
+      : directory_(std::move(directory)), heals_(heals), db_(std::move(db)) {}
 
   result<std::optional<bytes>> get(std::string_view key) const override {
     CUSTOS_CHECK(check_key(key));
+    CUSTOS_TRY(const auto db, opened());
     rdb::PinnableSlice value;
-    const auto status = db_->Get(reading(), db_->DefaultColumnFamily(), slice(key), &value);
+    const auto status = db->Get(reading(), db->DefaultColumnFamily(), slice(key), &value);
     if (status.IsNotFound())
       return std::optional<bytes>{};
     if (!status.ok())
@@ -122,10 +143,11 @@ public:
   }
 
   result<void> visit(std::string_view prefix, const visitor& see) const override {
+    CUSTOS_TRY(const auto db, opened());
     // An iterator sees the store as of its creation.
     auto options = reading();
     options.readahead_size = readahead_bytes;
-    const std::unique_ptr<rdb::Iterator> i(db_->NewIterator(options));
+    const std::unique_ptr<rdb::Iterator> i(db->NewIterator(options));
     for (i->Seek(slice(prefix)); i->Valid() && i->key().starts_with(slice(prefix)); i->Next())
       CUSTOS_CHECK(see(i->key().ToStringView(), as_bytes(i->value().ToStringView())));
     // An iterator that met damage is just as invalid as one that came to the end.
@@ -144,9 +166,14 @@ public:
     }
     rdb::WriteOptions options;
     options.sync = how == durability::synced;
-    const auto status = db_->Write(options, &changes);
+    // One at a time: RocksDB lets in a write of another thread while it handles the failure of one.
+    const std::lock_guard guard(writing_);
+    if (failed_)
+      CUSTOS_CHECK(open_again());
+    CUSTOS_TRY(const auto db, opened());
+    const auto status = db->Write(options, &changes);
     if (!status.ok())
-      return failure_of(status, "writing");
+      return failed_.emplace(failure_of(status, "writing"));
     return {};
   }
 
@@ -169,14 +196,35 @@ private:
     return o;
   }
 
-  std::unique_ptr<rdb::DB> db_;
-};
+  result<std::shared_ptr<rdb::DB>> opened() const {
+    const std::lock_guard guard(opening_);
+    if (!db_)
+      return make_error(errc::storage_failure, directory_.string() + " is closed since it failed");
+    return db_;
+  }
 
-/// RocksDB says "lock" for both: its file lock, and its own table of open stores.
-bool is_locked(const rdb::Status& status) {
-  const auto text = status.ToString();
-  return status.IsIOError() && text.find("lock") != std::string::npos;
-}
+  /// After a failed write. Fails while somebody reads, too: the next write tries again.
+  result<void> open_again() {
+    if (!heals_)
+      return *failed_;
+    const std::lock_guard guard(opening_);
+    db_.reset(); // one process, one handle
+    auto again = open_database(directory_, false);
+    if (!again)
+      return again.failure();
+    db_ = *std::move(again);
+    failed_.reset();
+    return {};
+  }
+
+  const std::filesystem::path directory_;
+  const bool heals_;
+  mutable std::mutex opening_;
+  std::shared_ptr<rdb::DB>
+      db_; ///< guarded by opening_; none: it failed and could not be opened again
+  std::mutex writing_;
+  std::optional<error> failed_; ///< guarded by writing_
+};
 
 result<std::shared_ptr<kv_store>> open_checked(const std::filesystem::path& directory,
                                                const open_options& options) {
@@ -187,14 +235,9 @@ result<std::shared_ptr<kv_store>> open_checked(const std::filesystem::path& dire
                       "looking at " + directory.string() + ": " + failed.message());
   if (!there && !options.create)
     return make_error(errc::not_found, "there is no store in " + directory.string());
-  rdb::DB* opened = nullptr;
-  const auto status = rdb::DB::Open(options_for(!there), directory.string(), &opened);
-  std::unique_ptr<rdb::DB> db(opened);
-  if (!status.ok() && is_locked(status))
-    return make_error(errc::unavailable, "another process has " + directory.string() + " open");
-  if (!status.ok())
-    return failure_of(status, "opening " + directory.string());
-  return std::shared_ptr<kv_store>(std::make_shared<rocksdb_store>(std::move(db)));
+  CUSTOS_TRY(auto db, open_database(directory, !there));
+  return std::shared_ptr<kv_store>(
+      std::make_shared<rocksdb_store>(std::move(db), directory, options.heals));
 }
 
 } // namespace

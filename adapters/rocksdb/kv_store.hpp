@@ -80,13 +80,16 @@ public:
   virtual result<void> visit(std::string_view prefix, const visitor& see) const;
   /// On disk as the caller needs it when it returns. After errc::storage_failure it is unknown
   /// whether the batch is there: read before going on. No later write succeeds until the store was
-  /// opened again.
+  /// opened again (open_options::heals).
   virtual result<void> write(const write_batch& batch, durability how = durability::synced) = 0;
 };
 
 struct open_options {
   /// Make the store if there is none; else that is errc::not_found.
   bool create = false;
+  /// The write after a failed one opens the store again. For stores whose changes stand each for
+  /// itself; a log that goes on after a lost entry would be damaged.
+  bool heals = false;
 };
 
 /// Opens a RocksDB store. One process at a time: errc::unavailable if another one has it open.

@@ -45,12 +45,6 @@ class ClusterLife(unittest.TestCase):
             names = {one["name"] for one in held["objects"]}
             self.assertEqual(set(self.written) - names, set(), f"{node} has lost changes")
 
-    def agree(self, nodes, stack=None):
-        def one_state():
-            all_of_them = [(stack or self.stack).cluster_status(n) for n in nodes]
-            return len({(s.get("state_hash"), s.get("applied_index")) for s in all_of_them}) == 1
-        wait_for(f"{nodes} have one state", one_state)
-
     def roles(self, node):
         return {m["node"]: m["role"] for m in self.stack.cluster_status(node)["members"]}
 
@@ -75,7 +69,7 @@ class ClusterLife(unittest.TestCase):
         self.write("n3", "three")
         self.grow_to(5)
         self.write("n5", "five")
-        self.agree(list(s.nodes))
+        self.stack.wait_agreed(list(s.nodes))
 
         leaving = s.leader("n1")
         s.custos("cluster", "leave", "--node", s.nodes[leaving]["url"])
@@ -92,6 +86,7 @@ class ClusterLife(unittest.TestCase):
 
         s.stop(left[-1], signal.SIGKILL)
         s.custos("cluster", "remove", left[-1], "--node", s.nodes[left[0]]["url"])
+        s.wait_agreed(left[:-1])
         self.assertEqual(sorted(self.roles(left[0])), left[:-1])
         s.wait_voters(left[:-1])
         self.write(left[1], "three-again")
@@ -131,7 +126,7 @@ class ClusterLife(unittest.TestCase):
         s.join("n2", "n1", replace=True)
         s.wait_voters(["n1", "n2", "n3"])
         self.has_everything(["n1", "n2", "n3"])
-        self.agree(["n1", "n2", "n3"])
+        self.stack.wait_agreed(["n1", "n2", "n3"])
         ids = {m["node"]: m["id"] for m in s.cluster_status("n1")["members"]}
         self.assertGreater(ids["n2"], ids["n3"], "a replica's number is never used twice")
 
@@ -205,7 +200,7 @@ class ClusterLife(unittest.TestCase):
         self.write("n1", "rotated")
         s.start_node("n3")
         s.wait_voters(list(s.nodes))
-        self.agree(list(s.nodes))
+        self.stack.wait_agreed(list(s.nodes))
         for name in s.nodes:
             s.stop(name)
         for name in s.nodes:

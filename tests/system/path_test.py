@@ -112,6 +112,7 @@ class WholePath(unittest.TestCase):
         for kind in ("rsa", "ecc"):
             # Each makes another attestation key, and a host is bound to one.
             self.stack.custos("host", "forget", self.foreign.name)
+            self.stack.wait_agreed()
             folder = self.folder / f"by-hand-{kind}"
             folder.mkdir()
             done = subprocess.run(
@@ -183,6 +184,7 @@ class WholePath(unittest.TestCase):
             for algorithm in ("ES384", "PS256", "RS256", "ES256"):
                 kids.append(s.custos_json("token", "rotate", "--algorithm", algorithm,
                                           "--signs-in-seconds", "0"))
+                s.wait_agreed()
                 token = self.foreign.attest(self.urls[1], self.urls[2])
                 header = jwt.get_unverified_header(token)
                 self.assertEqual((header["alg"], header["kid"]), (algorithm, kids[-1]))
@@ -218,6 +220,7 @@ class WholePath(unittest.TestCase):
         finally:
             for kid in kids:
                 s.custos("token", "forget", kid)
+            s.wait_agreed()
         self.assertTrue(self.opens(self.token), "the key made with the cluster is there for ever")
         self.assertEqual(jwt.get_unverified_header(self.foreign.attest(*self.urls[:2]))["alg"],
                          "ES256")
@@ -471,12 +474,14 @@ class WholePath(unittest.TestCase):
         self.assertEqual(harmless.returncode, 0, harmless.stderr)
         try:
             s.custos("image", "import", packed)
+            s.wait_agreed()
             s.agent("host-a", "attest")
             s.custos("image", "audit", "watched", "off")
             watched = s.custos_json("image", "show", "watched")
             self.assertFalse(watched.get("audit_only", False))
         finally:
             s.custos("image", "delete", "watched")
+            s.wait_agreed()
             s.agent("host-a", "attest")
         self.assertEqual([i["name"] for i in s.custos_json("image", "list")], ["web"])
 
@@ -549,9 +554,11 @@ class WholePath(unittest.TestCase):
         again = s.custos(*join, self.folder / "n5", "--node-name", "n5", check=False)
         self.assertEqual(again.returncode, 77, again.stderr)
         self.assertFalse((self.folder / "n5").exists())
+        s.wait_agreed()
         members = {m["node"]: m["role"] for m in s.cluster_status("n2")["members"]}
         self.assertEqual(members["n4"], "standby", "it votes when it has caught up, not before")
         s.custos("cluster", "remove", "n4", "--node", self.urls[1])
+        s.wait_agreed()
         self.assertNotIn("n4", {m["node"] for m in s.cluster_status("n2")["members"]})
 
     # ---- secrets ------------------------------------------------------------------------------

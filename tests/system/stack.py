@@ -334,6 +334,15 @@ class Stack:
                 members[n]["lag"] == 0 for n in names) and status
         return wait_for(f"{', '.join(names)} vote", all_vote)
 
+    def wait_agreed(self, nodes=None):
+        """Until these nodes, or all, show every change that was acknowledged before."""
+        nodes = list(nodes or self.nodes)
+        def one_state():
+            told = [self.cluster_status(n) for n in nodes]
+            states = {(t.get("state_hash"), t.get("applied_index")) for t in told}
+            return len(states) == 1 and all("state_hash" in t for t in told)
+        wait_for(f"{', '.join(nodes)} have one state", one_state)
+
     def _context(self):
         context = ssl.create_default_context(cafile=self.admin / "ca.crt")
         context.load_cert_chain(self.admin / "admin.crt", self.admin / "admin.key")

@@ -183,7 +183,8 @@ TEST_F(config_state_test, refuses_bad_names_documents_and_kinds) {
             errc::invalid_argument);
   EXPECT_EQ(refused(command(config_action::put, static_cast<object_kind>(0), "x", "{}")),
             errc::invalid_argument);
-  EXPECT_EQ(refused(command(config_action::put, static_cast<object_kind>(8), "x", "{}")),
+  const auto after_the_last = static_cast<object_kind>(static_cast<unsigned>(last_object_kind) + 1);
+  EXPECT_EQ(refused(command(config_action::put, after_the_last, "x", "{}")),
             errc::invalid_argument);
   EXPECT_EQ(refused(put_ek("x", ek_a, std::string(operation_id_bytes_max + 1, 'o'))),
             errc::invalid_argument);

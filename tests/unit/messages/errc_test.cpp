@@ -75,7 +75,7 @@ TEST(Errc, EveryCodeHasItsOwnNameAndAnHttpError) {
 }
 
 TEST(ObjectKind, NamesReadBack) {
-  for (unsigned i = 1; i <= static_cast<unsigned>(object_kind::host); ++i) {
+  for (unsigned i = 1; i <= static_cast<unsigned>(last_object_kind); ++i) {
     const auto kind = static_cast<object_kind>(i);
     EXPECT_EQ(object_kind_of(to_string(kind)), kind);
   }
