@@ -177,8 +177,9 @@ void coordinator_api::on_all(const std::vector<member>& members, const http::cal
     calls.push_back({m, call});
     auto& one = calls.back().call;
     one.timeout = member_timeout;
-    if (call.method == "GET" && call.url.starts_with("/config/v1/"))
-      one.headers.push_back({"Custos-Revision", std::to_string(seen_revision(m.cluster))});
+    // A node that is behind what was seen elsewhere catches up first, or says so. Hosts have none.
+    if (const auto seen = seen_revision(m.cluster); seen > 0)
+      one.headers.push_back({"Custos-Revision", std::to_string(seen)});
   }
   ports_.fan_out(std::move(calls), std::move(done));
 }

@@ -200,18 +200,18 @@ void node_api::add(std::string method, std::string pattern, access who, std::str
   router_.add({std::move(method), std::move(pattern), who, std::move(summary), std::move(h)});
 }
 
-void node_api::when_current(const http::request& request, const http::responder& respond,
-                            std::function<void()> read) const {
-  const auto wanted = freshness_of(request);
+void node_api::when_current(routed_request&& asked, const http::responder& respond,
+                            const route_handler& handle) const {
+  const auto wanted = freshness_of(asked.request);
   if (!wanted)
     return respond(http::problem(wanted.failure()));
   if (wanted->revision == 0 && !wanted->linearizable)
-    return read();
-  ports_.await_revision(*wanted, [respond, read = std::move(read)](const result<config_status>& r) {
+    return handle(std::move(asked), respond);
+  auto kept = std::make_shared<routed_request>(std::move(asked));
+  ports_.await_revision(*wanted, [respond, kept, handle](const result<config_status>& r) {
     if (!r)
-      respond(http::problem(r.failure()));
-    else
-      read();
+      return respond(http::problem(r.failure()));
+    handle(std::move(*kept), respond);
   });
 }
 
@@ -251,7 +251,11 @@ void node_api::handle(http::request&& request, const http::responder& respond) c
                                "expected the role " + std::string(to_string(match.found->who))),
                     respond);
   }
-  match.found->handle({std::move(request), std::move(match.path), std::move(who)}, respond);
+  routed_request routed{std::move(request), std::move(match.path), std::move(who)};
+  // What hosts ask waits for nothing, and how the cluster stands is told as it is.
+  if (match.found->who == access::open || match.found->pattern == cluster_status_pattern)
+    return match.found->handle(std::move(routed), respond);
+  when_current(std::move(routed), respond, match.found->handle);
 }
 
 void node_api::add_attestation_routes() {
@@ -446,49 +450,43 @@ void node_api::add_provider_admin_routes() {
 
 void node_api::add_config_routes() {
   add("GET", "/config/v1/status", access::auditor, "Revision and fingerprint of the configuration",
-      [this](routed_request&& r, const http::responder& respond) {
-        when_current(r.request, respond, [this, respond] {
-          ports_.status({}, answer_with<config_status>(respond, [](const auto& s) {
-                          return with_revision(
-                              json_answer(bj::object{{"revision", s.revision},
-                                                     {"fingerprint", s.fingerprint},
-                                                     {"cluster_id", s.cluster_id},
-                                                     {"node", s.node}}),
-                              s.revision);
-                        }));
-        });
+      [this](routed_request&&, const http::responder& respond) {
+        ports_.status({}, answer_with<config_status>(respond, [](const auto& s) {
+                        return with_revision(json_answer(bj::object{{"revision", s.revision},
+                                                                    {"fingerprint", s.fingerprint},
+                                                                    {"cluster_id", s.cluster_id},
+                                                                    {"node", s.node}}),
+                                             s.revision);
+                      }));
       });
   add("GET", "/config/v1/{kind}", access::auditor, "All objects of a kind",
       [this](routed_request&& r, const http::responder& respond) {
         auto kind = kind_of(r);
         if (!kind)
           return respond(http::problem(kind.failure()));
-        when_current(r.request, respond, [this, respond, kind = *kind] {
-          ports_.list({kind}, answer_with<config_documents>(respond, [kind](const auto& documents) {
-                        bj::array out;
-                        for (const auto& d : documents.objects)
-                          out.push_back(object_of(kind, d));
-                        return with_revision(
-                            json_answer(bj::object{{"revision", documents.revision},
-                                                   {"objects", std::move(out)}}),
-                            documents.revision);
-                      }));
-        });
+        ports_.list({*kind},
+                    answer_with<config_documents>(respond, [kind = *kind](const auto& documents) {
+                      bj::array out;
+                      for (const auto& d : documents.objects)
+                        out.push_back(object_of(kind, d));
+                      return with_revision(json_answer(bj::object{{"revision", documents.revision},
+                                                                  {"objects", std::move(out)}}),
+                                           documents.revision);
+                    }));
       });
   add("GET", "/config/v1/{kind}/{name}", access::auditor, "One object",
       [this](routed_request&& r, const http::responder& respond) {
         auto kind = kind_of(r);
         if (!kind)
           return respond(http::problem(kind.failure()));
-        when_current(r.request, respond, [this, respond, kind = *kind, name = r.path.at("name")] {
-          ports_.read({kind, name}, answer_with<config_document>(respond, [kind](const auto& d) {
-                        auto body = object_of(kind, d);
-                        body["revision"] = d.revision;
-                        auto answer = json_answer(body);
-                        answer.headers.push_back({"ETag", '"' + std::to_string(d.revision) + '"'});
-                        return with_revision(std::move(answer), d.revision);
-                      }));
-        });
+        ports_.read({*kind, r.path.at("name")},
+                    answer_with<config_document>(respond, [kind = *kind](const auto& d) {
+                      auto body = object_of(kind, d);
+                      body["revision"] = d.revision;
+                      auto answer = json_answer(body);
+                      answer.headers.push_back({"ETag", '"' + std::to_string(d.revision) + '"'});
+                      return with_revision(std::move(answer), d.revision);
+                    }));
       });
   const auto write = [this](config_action action, routed_request&& r,
                             const http::responder& respond) {

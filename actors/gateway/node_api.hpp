@@ -123,9 +123,9 @@ private:
   void add_well_known_routes();
   void add(std::string method, std::string pattern, access who, std::string summary,
            route_handler h);
-  /// Runs `read` when the configuration here is as new as the caller has seen, or wants.
-  void when_current(const http::request& request, const http::responder& respond,
-                    std::function<void()> read) const;
+  /// Handles it when the configuration here is as new as the caller has seen, or wants.
+  void when_current(routed_request&& asked, const http::responder& respond,
+                    const route_handler& handle) const;
   void refuse(const http::request& request, const std::string& who, const error& why,
               const http::responder& respond) const;
 
