@@ -4,7 +4,9 @@
 
 #include "adapters/crypto/x509.hpp"
 #include "cluster/config_storage.hpp"
+#include "cluster/replica/disk.hpp"
 #include "cluster/state_image.hpp"
+#include "messages/config_cell.hpp"
 
 #include <algorithm>
 #include <benchmark/benchmark.h>
@@ -222,6 +224,25 @@ void replace_the_state_on_disk(benchmark::State& state) {
 }
 BENCHMARK(replace_the_state_on_disk)->Unit(benchmark::kMillisecond)->Iterations(1)->UseRealTime();
 
+/// What a replica does with a snapshot: reads it, and puts it in the place of what it had.
+void install_the_state(benchmark::State& state) {
+  const store_on_disk disk;
+  const auto image = std::make_shared<const bytes>(encode_state(fleet()));
+  raft::snapshot whole;
+  whole.at = raft::bootstrap_base({});
+  whole.data = image;
+  for (auto _ : state) {
+    replica::stored_log log{replica::stored_replica()};
+    replica::disk_job job;
+    raft::write install;
+    install.installs = std::make_shared<const raft::snapshot>(whole);
+    job.writes.push_back(std::move(install));
+    if (!replica::perform(disk.store(), log, job).written)
+      state.SkipWithError("the snapshot is not installed");
+  }
+}
+BENCHMARK(install_the_state)->Unit(benchmark::kMillisecond)->Iterations(2)->UseRealTime();
+
 /// What a node does when it starts.
 void load_the_state(benchmark::State& state) {
   store_on_disk disk;
@@ -233,6 +254,16 @@ void load_the_state(benchmark::State& state) {
   }
 }
 BENCHMARK(load_the_state)->Unit(benchmark::kMillisecond)->Iterations(2)->UseRealTime();
+
+/// What a service does to see the configuration, at each request: no message, whatever there is.
+void see_the_state(benchmark::State& state) {
+  const auto cell = std::make_shared<config_cell>();
+  cell->publish((state.range(0) == 0 ? config_state() : fleet()).snapshot());
+  config_reader reader(cell);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(reader.get());
+}
+BENCHMARK(see_the_state)->Arg(0)->Arg(keys_in_fleet)->Unit(benchmark::kNanosecond);
 
 /// What a key takes in memory.
 void memory_of_the_fleet(benchmark::State& state) {

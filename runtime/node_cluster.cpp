@@ -136,23 +136,21 @@ cluster::link::link_events node_cluster::events() {
 }
 
 void node_cluster::begin(bridge& calls) {
-  bool due = false;
   {
     const std::lock_guard guard(mutex_);
     calls_ = &calls;
-    // A node that is alone may have been leading before it came here.
-    due = rotation_due_ != nullptr && !std::exchange(rotating_, true);
   }
   link_->start();
   carry_out_left_commands();
   introduce_again();
-  if (due)
-    calls.run([this] { rotate_on(); });
+  // A node that is alone may have been leading before it came here.
+  go_on_rotating();
   // The interval is an argument: CAF 0.17.6 looks into nothing where a function takes none.
   auto keep = [this](caf::event_based_actor* self, std::chrono::minutes interval) -> caf::behavior {
     self->delayed_send(self, interval, tick{});
     return {[this, self, interval](const tick&) {
       keep_certificate_fresh();
+      go_on_rotating();
       self->delayed_send(self, interval, tick{});
     }};
   };
@@ -373,10 +371,15 @@ void node_cluster::on_change(const config_ptr& state,
 void node_cluster::drive_rotation(const config_ptr& state) {
   {
     const std::lock_guard guard(mutex_);
-    if (stopped_)
-      return;
     rotation_due_ = state;
-    if (calls_ == nullptr || std::exchange(rotating_, true))
+  }
+  go_on_rotating();
+}
+
+void node_cluster::go_on_rotating() {
+  {
+    const std::lock_guard guard(mutex_);
+    if (stopped_ || calls_ == nullptr || !rotation_due_ || std::exchange(rotating_, true))
       return;
   }
   // Not on the ConfigStore's thread: sealing takes its time.
@@ -401,9 +404,18 @@ void node_cluster::rotate_on() {
       log_warning("cluster.data_key", {{"detail", problem.message}});
     if (!plan.next)
       continue;
-    // What it changed, or what somebody else changed before it, is due by then.
-    calls_->ask<config_applied>(config_store_, answer_budget, *std::move(plan.next),
-                                [this](const result<config_applied>&) { rotate_on(); });
+    calls_->ask<config_applied>(
+        config_store_, answer_budget, *std::move(plan.next),
+        [this, state](const result<config_applied>& applied) {
+          // What it changed, or what somebody else changed before it, is due by then.
+          if (applied || applied.failure().code != errc::unavailable)
+            return rotate_on();
+          log_warning("cluster.data_key", {{"detail", applied.failure().message}});
+          const std::lock_guard guard(mutex_);
+          if (!rotation_due_)
+            rotation_due_ = state; // to be looked at again after a while
+          rotating_ = false;
+        });
     return;
   }
 }

@@ -85,6 +85,7 @@ private:
   void on_change(const config_ptr& state,
                  const std::vector<cluster::replica::known_member>& members, bool leads);
   void drive_rotation(const config_ptr& state);
+  void go_on_rotating();
   void rotate_on();
   void switch_identity(const cluster::node_identity& to, callback<cluster_status> done);
   [[nodiscard]] result<cluster::replica::link_address> own_address() const;
