@@ -155,8 +155,9 @@ class Custos:
 
     @staticmethod
     def change(name, number):
-        return "PUT", f"/config/v1/denials/{name}", json.dumps(
-            {"model": "flawed", "reason": f"change {number:08}"}).encode()
+        digest = hashlib.sha256(f"{name}/{number}".encode()).hexdigest()
+        return "PUT", f"/config/v1/endorsement-keys/{name}", json.dumps(
+            {"spki_sha256": digest}).encode()
 
     def __getstate__(self):
         return {"port": self.port, "admin": self.stack.admin}
@@ -235,10 +236,9 @@ class Etcd:
 
     @staticmethod
     def change(name, number):
-        value = json.dumps({"model": "flawed", "reason": f"change {number:08}"})
-        return "POST", "/v3/kv/put", json.dumps(
-            {"key": base64.b64encode(f"/config/v1/denials/{name}".encode()).decode(),
-             "value": base64.b64encode(value.encode()).decode()}).encode()
+        key, value = (base64.b64encode(part).decode() for part in (
+            f"/config/v1/endorsement-keys/{name}".encode(), Custos.change(name, number)[2]))
+        return "POST", "/v3/kv/put", json.dumps({"key": key, "value": value}).encode()
 
     def __getstate__(self):
         return {"port": self.port, "folder": self.folder}

@@ -56,7 +56,8 @@ bj::array messages_of(const std::vector<std::string>& details) {
   return out;
 }
 
-coordinator_api::coordinator_api(coordinator_ports ports) : ports_(std::move(ports)) {
+coordinator_api::coordinator_api(coordinator_ports ports)
+    : ports_(std::move(ports)), peers_(ports_.anchors) {
   add_inventory_routes();
   add_endorsement_routes();
   add_denial_routes();
@@ -89,8 +90,7 @@ void coordinator_api::handle(http::request&& request, const http::responder& res
     return respond(contract_error(
         make_error(match.allowed.empty() ? errc::not_found : errc::method_not_allowed,
                    "there is no such operation")));
-  auto known =
-      gateway::principal_of(request.peer, ports_.anchors, *ports_.principals(), ports_.now());
+  auto known = peers_.principal_of(request.peer, *ports_.principals(), ports_.now());
   if (known && !gateway::may(known->may, match.found->who))
     known = make_error(errc::forbidden,
                        "expected the role " + std::string(to_string(match.found->who)));

@@ -167,6 +167,7 @@ private:
   [[nodiscard]] result<std::string> services_document(const desired_services& desired) const;
 
   coordinator_ports ports_;
+  gateway::known_peers peers_; ///< administrators
   gateway::router router_;
   std::map<std::string, std::string, std::less<>> reads_; ///< pattern to operation
   mutable std::mutex mutex_;                              ///< guards what follows

@@ -181,7 +181,7 @@ audit_record refusal_of(const std::string& host, const std::string& remote, cons
 
 } // namespace
 
-node_api::node_api(node_ports ports) : ports_(std::move(ports)) {
+node_api::node_api(node_ports ports) : ports_(std::move(ports)), peers_(ports_.anchors) {
   add_attestation_routes();
   add_host_routes();
   add_token_key_routes();
@@ -240,7 +240,7 @@ void node_api::handle(http::request&& request, const http::responder& respond) c
     return respond(http::problem(*why));
   std::string who = "anonymous";
   if (match.found->who != access::open) {
-    auto known = principal_of(request.peer, ports_.anchors, *ports_.snapshot(), ports_.now());
+    auto known = peers_.principal_of(request.peer, *ports_.snapshot(), ports_.now());
     if (!known)
       return refuse(request, request.peer ? request.peer.common_name() : who, known.failure(),
                     respond);

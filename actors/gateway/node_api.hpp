@@ -130,6 +130,7 @@ private:
               const http::responder& respond) const;
 
   node_ports ports_;
+  known_peers peers_; ///< administrators
   router router_;
 };
 

@@ -1,13 +1,16 @@
 #include "actors/gateway/principal.hpp"
 
+#include <algorithm>
+
 namespace custos::gateway {
 
-result<principal> principal_of(const crypto::certificate& peer,
-                               const std::vector<crypto::certificate>& anchors,
-                               const config_snapshot& config, crypto::unix_seconds now) {
-  if (!peer)
-    return field_error(errc::unauthenticated, "client certificate",
-                       "expected a client certificate issued by the cluster's authority");
+namespace {
+
+constexpr std::size_t peers_remembered_max = 1024;
+
+result<void> check_issued(const crypto::certificate& peer,
+                          const std::vector<crypto::certificate>& anchors,
+                          crypto::unix_seconds now) {
   crypto::verify_options options;
   options.use = crypto::purpose::tls_client;
   options.now = now;
@@ -16,12 +19,58 @@ result<principal> principal_of(const crypto::certificate& peer,
                        "expected a certificate issued by the cluster's authority for client "
                        "authentication and valid now: " +
                            verified.failure().message);
-  const auto name = peer.common_name();
-  const auto found = config.principals.find(name);
+  return {};
+}
+
+result<void> check_given(const crypto::certificate& peer) {
+  if (!peer)
+    return field_error(errc::unauthenticated, "client certificate",
+                       "expected a client certificate issued by the cluster's authority");
+  return {};
+}
+
+result<principal> named_by(const crypto::certificate& peer, const config_snapshot& config) {
+  const auto found = config.principals.find(peer.common_name());
   if (found == config.principals.end())
     return field_error(errc::forbidden, "client certificate",
                        "the certificate is ours, but its common name is no configured principal");
   return found->second;
+}
+
+} // namespace
+
+result<principal> principal_of(const crypto::certificate& peer,
+                               const std::vector<crypto::certificate>& anchors,
+                               const config_snapshot& config, crypto::unix_seconds now) {
+  CUSTOS_CHECK(check_given(peer));
+  CUSTOS_CHECK(check_issued(peer, anchors, now));
+  return named_by(peer, config);
+}
+
+known_peers::known_peers(std::vector<crypto::certificate> anchors) : anchors_(std::move(anchors)) {}
+
+result<principal> known_peers::principal_of(const crypto::certificate& peer,
+                                            const config_snapshot& config,
+                                            crypto::unix_seconds now) const {
+  CUSTOS_CHECK(check_given(peer));
+  const auto id = peer.fingerprint();
+  {
+    const std::lock_guard guard(mutex_);
+    const auto found = issued_.find(id);
+    if (found != issued_.end() && found->second.from <= now && now < found->second.until)
+      return named_by(peer, config);
+  }
+  CUSTOS_CHECK(check_issued(peer, anchors_, now));
+  validity whole{peer.not_before(), peer.not_after()};
+  for (const auto& anchor : anchors_) {
+    whole.from = std::max(whole.from, anchor.not_before());
+    whole.until = std::min(whole.until, anchor.not_after());
+  }
+  const std::lock_guard guard(mutex_);
+  if (issued_.size() >= peers_remembered_max)
+    issued_.clear();
+  issued_.insert_or_assign(id, whole);
+  return named_by(peer, config);
 }
 
 bool may(role r, access needed) {

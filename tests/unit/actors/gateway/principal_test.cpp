@@ -44,7 +44,19 @@ protected:
   }
   [[nodiscard]] result<principal> who(const crypto::certificate& peer,
                                       crypto::unix_seconds at = now) const {
-    return principal_of(peer, {ours.certificate}, config, at);
+    auto found = principal_of(peer, {ours.certificate}, config, at);
+    for (const auto* how : {"first or again", "again"}) {
+      const auto remembered = peers.principal_of(peer, config, at);
+      EXPECT_EQ(remembered.ok(), found.ok()) << how;
+      if (remembered && found) {
+        EXPECT_EQ(remembered->name, found->name);
+        EXPECT_EQ(remembered->may, found->may);
+      } else if (!remembered && !found) {
+        EXPECT_EQ(remembered.failure().code, found.failure().code);
+        EXPECT_EQ(remembered.failure().message, found.failure().message);
+      }
+    }
+    return found;
   }
   void expect_forbidden(const crypto::certificate& peer, crypto::unix_seconds at = now) const {
     const auto found = who(peer, at);
@@ -56,6 +68,7 @@ protected:
 
   authority ours{"Custos test"};
   config_snapshot config;
+  known_peers peers{{ours.certificate}}; ///< what it remembered stays for later calls of a test
 };
 
 } // namespace
@@ -115,6 +128,16 @@ TEST_F(principals, removed_from_the_configuration_lose_access_with_their_certifi
   ASSERT_TRUE(who(alice).ok());
   config.principals.erase("alice");
   expect_forbidden(alice);
+}
+
+TEST_F(principals, are_looked_at_each_time_for_what_changes) {
+  const auto alice = ours.issue(client("alice"));
+  ASSERT_TRUE(who(alice).ok());
+  expect_forbidden(alice, now + life_s + 1);
+  expect_forbidden(alice, now - life_s - 1);
+  ASSERT_TRUE(who(alice).ok());
+  config.principals["alice"].may = role::auditor;
+  EXPECT_EQ(who(alice)->may, role::auditor);
 }
 
 TEST_F(principals, are_refused_where_no_authority_is_known) {
