@@ -18,6 +18,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 60
 
 
 class Failed(Exception):
@@ -158,11 +159,11 @@ class Stack:
             if child.poll() is None:
                 child.send_signal(how)
             try:
-                return child.wait(20)
+                return child.wait(STOP_SECONDS_MAX)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-                raise Failed(f"{name} did not stop within 20 s") from None
+                raise Failed(f"{name} did not stop within {STOP_SECONDS_MAX} s") from None
         pid = self.pids.pop(name)
         try:
             os.kill(pid, how)
