@@ -360,12 +360,6 @@ class Fleet:
         print(file=sys.stderr)
 
 
-def seconds_until(what, condition):
-    began = time.monotonic()
-    wait_for(what, condition, 300)
-    return time.monotonic() - began
-
-
 def fleet(folder, options):
     custos = Custos(folder / "custos", options.binaries)
     with contextlib.closing(custos):
@@ -388,8 +382,12 @@ def fleet(folder, options):
         want = s.cluster_status("n1")["revision"]
         s.new_node("n4")
         s.make_member("n4", "n1")
+        began = time.monotonic()
         s.launch_node("n4")
-        took = seconds_until("n4 has everything", lambda: s.cluster_status("n4").get("revision") == want)
+        s.ready("n4", s.nodes["n4"]["ops"], 300)
+        took = time.monotonic() - began
+        if (has := s.cluster_status("n4").get("revision")) != want:
+            raise Failed(f"n4 is ready and has revision {has}, not {want}")
         print(f"a new node has everything {took:.1f} s after its start", flush=True)
         for name in s.nodes:
             child = s.children[name].pid
