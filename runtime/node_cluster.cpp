@@ -408,7 +408,7 @@ void node_cluster::rotate_on() {
         config_store_, answer_budget, *std::move(plan.next),
         [this, state](const result<config_applied>& applied) {
           // What it changed, or what somebody else changed before it, is due by then.
-          if (applied || applied.failure().code != errc::unavailable)
+          if (applied || !may_succeed_later(applied.failure()))
             return rotate_on();
           log_warning("cluster.data_key", {{"detail", applied.failure().message}});
           const std::lock_guard guard(mutex_);

@@ -22,14 +22,21 @@ result<void> check_issued(const crypto::certificate& peer,
   return {};
 }
 
-result<void> check_given(const crypto::certificate& peer) {
+} // namespace
+
+known_peers::known_peers(std::vector<crypto::certificate> anchors) : anchors_(std::move(anchors)) {}
+
+result<principal> known_peers::principal_of(const crypto::certificate& peer,
+                                            const config_snapshot& config,
+                                            crypto::unix_seconds now) const {
   if (!peer)
     return field_error(errc::unauthenticated, "client certificate",
                        "expected a client certificate issued by the cluster's authority");
-  return {};
-}
-
-result<principal> named_by(const crypto::certificate& peer, const config_snapshot& config) {
+  const auto id = peer.fingerprint();
+  if (!remembers(id, now)) {
+    CUSTOS_CHECK(check_issued(peer, anchors_, now));
+    remember(id, peer);
+  }
   const auto found = config.principals.find(peer.common_name());
   if (found == config.principals.end())
     return field_error(errc::forbidden, "client certificate",
@@ -37,30 +44,13 @@ result<principal> named_by(const crypto::certificate& peer, const config_snapsho
   return found->second;
 }
 
-} // namespace
-
-result<principal> principal_of(const crypto::certificate& peer,
-                               const std::vector<crypto::certificate>& anchors,
-                               const config_snapshot& config, crypto::unix_seconds now) {
-  CUSTOS_CHECK(check_given(peer));
-  CUSTOS_CHECK(check_issued(peer, anchors, now));
-  return named_by(peer, config);
+bool known_peers::remembers(const crypto::sha256_digest& id, crypto::unix_seconds now) const {
+  const std::lock_guard guard(mutex_);
+  const auto found = issued_.find(id);
+  return found != issued_.end() && found->second.from <= now && now < found->second.until;
 }
 
-known_peers::known_peers(std::vector<crypto::certificate> anchors) : anchors_(std::move(anchors)) {}
-
-result<principal> known_peers::principal_of(const crypto::certificate& peer,
-                                            const config_snapshot& config,
-                                            crypto::unix_seconds now) const {
-  CUSTOS_CHECK(check_given(peer));
-  const auto id = peer.fingerprint();
-  {
-    const std::lock_guard guard(mutex_);
-    const auto found = issued_.find(id);
-    if (found != issued_.end() && found->second.from <= now && now < found->second.until)
-      return named_by(peer, config);
-  }
-  CUSTOS_CHECK(check_issued(peer, anchors_, now));
+void known_peers::remember(const crypto::sha256_digest& id, const crypto::certificate& peer) const {
   validity whole{peer.not_before(), peer.not_after()};
   for (const auto& anchor : anchors_) {
     whole.from = std::max(whole.from, anchor.not_before());
@@ -70,7 +60,6 @@ result<principal> known_peers::principal_of(const crypto::certificate& peer,
   if (issued_.size() >= peers_remembered_max)
     issued_.clear();
   issued_.insert_or_assign(id, whole);
-  return named_by(peer, config);
 }
 
 bool may(role r, access needed) {

@@ -11,19 +11,15 @@
 
 namespace custos::gateway {
 
-/// The principal whose certificate this is: issued by one of the anchors for client authentication,
-/// valid now, CN a configured principal. Errors: errc::unauthenticated without a certificate,
-/// errc::forbidden (field "client certificate") otherwise. Pure.
-result<principal> principal_of(const crypto::certificate& peer,
-                               const std::vector<crypto::certificate>& anchors,
-                               const config_snapshot& config, crypto::unix_seconds now);
-
-/// The same for whoever asks often: that a certificate was issued by an anchor is found out once in
-/// a while, whether it is valid now and whose it is each time. Thread-safe.
+/// Who the clients are whose certificates one of the anchors issued. That it did is found out once,
+/// whether a certificate is valid now and whose it is each time. Thread-safe.
 class known_peers {
 public:
   explicit known_peers(std::vector<crypto::certificate> anchors);
 
+  /// The principal whose certificate this is: issued for client authentication, valid now, CN a
+  /// configured principal. Errors: errc::unauthenticated without a certificate, errc::forbidden
+  /// (field "client certificate") otherwise.
   [[nodiscard]] result<principal> principal_of(const crypto::certificate& peer,
                                                const config_snapshot& config,
                                                crypto::unix_seconds now) const;
@@ -32,6 +28,9 @@ private:
   struct validity {
     crypto::unix_seconds from = 0, until = 0; ///< of the whole path
   };
+
+  [[nodiscard]] bool remembers(const crypto::sha256_digest& id, crypto::unix_seconds now) const;
+  void remember(const crypto::sha256_digest& id, const crypto::certificate& peer) const;
 
   std::vector<crypto::certificate> anchors_;
   mutable std::mutex mutex_;

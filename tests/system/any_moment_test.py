@@ -3,18 +3,16 @@
 and as soon as it has caught up the next. No command of the administrator and of the host may fail,
 and nothing that was acknowledged may be missing at the end. The moments come from --seed."""
 
-import argparse
 import pathlib
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
 import unittest
 
-from stack import Failed, Stack, wait_for
+from stack import Failed, Stack, test_arguments, wait_for
 
 BINARIES = None
 SEED = 1
@@ -133,10 +131,6 @@ class AnyMoment(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binaries", type=pathlib.Path, required=True)
-    parser.add_argument("--seed", type=int, default=SEED)
-    known, rest = parser.parse_known_args()
-    BINARIES = known.binaries.resolve()
-    SEED = known.seed
-    unittest.main(argv=[sys.argv[0], "-v", *rest])
+    given = test_arguments(seed=SEED)
+    BINARIES, SEED = given.binaries, given.seed
+    unittest.main()

@@ -2,15 +2,13 @@
 """The life of a cluster as docs/operations.md has it, each procedure with real nodes: grow, shrink, lose,
 replace, upgrade, move, renew, back up, restore, and what must not work."""
 
-import argparse
 import pathlib
 import shutil
 import signal
-import sys
 import tempfile
 import unittest
 
-from stack import Stack, free_ports, wait_for
+from stack import Stack, free_ports, test_arguments, wait_for
 
 BINARIES = None
 
@@ -259,8 +257,5 @@ class ClusterLife(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binaries", type=pathlib.Path, required=True)
-    known, rest = parser.parse_known_args()
-    BINARIES = known.binaries.resolve()
-    unittest.main(argv=[sys.argv[0], "-v", *rest])
+    BINARIES = test_arguments().binaries
+    unittest.main()

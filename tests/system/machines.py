@@ -69,8 +69,8 @@ class Machine:
             raise Failed(f"{name} did not come up")
         self.pid = int(line)
         self._connect(address, aliases)
-        self.home = pathlib.Path(f"/proc/{self.pid}/root/root")
-        self.root = self.home.parent
+        self.root = pathlib.Path("/proc", str(self.pid), "root")
+        self.home = self.root / "root"
 
     def _connect(self, address, aliases):
         port = f"to-{self.name}"[:15]

@@ -2,7 +2,6 @@
 """The whole path on real parts: programs, TPMs, key server, sockets. Foreign tools do what a host,
 an administrator and a relying party do. Run by ctest; --binaries says where the programs are."""
 
-import argparse
 import base64
 import json
 import pathlib
@@ -10,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -19,7 +17,7 @@ import jwt
 from authlib.jose import JsonWebKey, JsonWebToken
 
 from foreign_host import ForeignHost, b64, curl, unb64
-from stack import Failed, Stack, alive, wait_for
+from stack import Failed, Stack, alive, test_arguments, wait_for
 
 BINARIES = None
 PROVIDER = "disk"
@@ -597,8 +595,5 @@ class WholePath(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binaries", type=pathlib.Path, required=True)
-    known, rest = parser.parse_known_args()
-    BINARIES = known.binaries.resolve()
-    unittest.main(argv=[sys.argv[0], "-v", *rest])
+    BINARIES = test_arguments().binaries
+    unittest.main()

@@ -3,17 +3,15 @@
 host had goes on: its ciphertexts open to the same keys, its tokens count, it attests without a new
 enrolment, and tokens are signed by the same key. With real TPM, key server and nodes."""
 
-import argparse
 import pathlib
 import shutil
-import sys
 import tempfile
 import unittest
 
 import jwt
 
 from foreign_host import ForeignHost, b64
-from stack import Stack
+from stack import Stack, test_arguments
 
 BINARIES = None
 GENERATE = "/keys/v1/providers/disk/generate"
@@ -111,8 +109,5 @@ class Restored(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binaries", type=pathlib.Path, required=True)
-    known, rest = parser.parse_known_args()
-    BINARIES = known.binaries.resolve()
-    unittest.main(argv=[sys.argv[0], "-v", *rest])
+    BINARIES = test_arguments().binaries
+    unittest.main()

@@ -3,6 +3,7 @@ local TPM maker, a KMIP server with mutual TLS, nodes, a coordinator, hosts. Eve
 loopback, lives under one folder, and ends when the stack is closed. Used by the demo and by the
 system tests."""
 
+import argparse
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -54,6 +56,19 @@ def wait_for(what, condition, seconds=START_SECONDS_MAX):
         if time.monotonic() > deadline:
             raise Failed(f"not within {seconds} s: {what}")
         time.sleep(0.05)
+
+
+def test_arguments(**more):
+    """What a program of tests was given: --binaries, and a number for each of `more`, which says the
+    default. The rest is left to unittest."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binaries", type=pathlib.Path, required=True, help="where custos is")
+    for name, default in more.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    known, rest = parser.parse_known_args()
+    known.binaries = known.binaries.resolve()
+    sys.argv[1:] = ["-v", *rest]
+    return known
 
 
 def alive(pid):
@@ -166,10 +181,14 @@ class Stack:
                 raise Failed(f"{name} did not stop within {STOP_SECONDS_MAX} s") from None
         pid = self.pids.pop(name)
         try:
-            os.kill(pid, how)
+            # The key server has a process of its own for what its sessions share.
+            if os.getpgid(pid) == pid:
+                os.killpg(pid, how)
+            else:
+                os.kill(pid, how)
         except ProcessLookupError:
             return None
-        wait_for(f"{name} ends", lambda: not alive(pid), 20)
+        wait_for(f"{name} ends", lambda: not alive(pid), STOP_SECONDS_MAX)
         return None
 
     def close(self):

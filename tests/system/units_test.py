@@ -2,15 +2,15 @@
 """The service units and sample configurations, against the programs they are for. Run by ctest;
 --binaries says where the programs are."""
 
-import argparse
 import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 import unittest
+
+from stack import test_arguments
 
 BINARIES = None
 PACKAGING = pathlib.Path(__file__).resolve().parents[2] / "packaging"
@@ -134,8 +134,5 @@ class Units(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binaries", type=pathlib.Path, required=True)
-    known, rest = parser.parse_known_args()
-    BINARIES = known.binaries.resolve()
-    unittest.main(argv=[sys.argv[0], "-v", *rest])
+    BINARIES = test_arguments().binaries
+    unittest.main()

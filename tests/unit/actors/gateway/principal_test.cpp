@@ -44,7 +44,8 @@ protected:
   }
   [[nodiscard]] result<principal> who(const crypto::certificate& peer,
                                       crypto::unix_seconds at = now) const {
-    auto found = principal_of(peer, {ours.certificate}, config, at);
+    auto found = known_peers({ours.certificate}).principal_of(peer, config, at);
+    // Who remembers says the same.
     for (const auto* how : {"first or again", "again"}) {
       const auto remembered = peers.principal_of(peer, config, at);
       EXPECT_EQ(remembered.ok(), found.ok()) << how;
@@ -141,7 +142,7 @@ TEST_F(principals, are_looked_at_each_time_for_what_changes) {
 }
 
 TEST_F(principals, are_refused_where_no_authority_is_known) {
-  const auto found = principal_of(ours.issue(client("alice")), {}, config, now);
+  const auto found = known_peers({}).principal_of(ours.issue(client("alice")), config, now);
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.failure().code, errc::forbidden);
 }
