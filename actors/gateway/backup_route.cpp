@@ -55,12 +55,15 @@ void answer_with_backup(const routed_request& r, const http::responder& respond,
 }
 
 void node_api::add_backup_routes() {
-  add("POST", "/cluster/v1/backup", access::administrator,
-      "Configuration and keys of the cluster, sealed for the public key given",
-      [this](routed_request&& r, const http::responder& respond) {
-        answer_with_backup(r, respond,
-                           {"cluster.backup", ports_.make_backup, ports_.audit, http::problem});
-      });
+  // A backup that lacks the change acknowledged a moment before is found out on the worst of days.
+  router_.add({"POST", "/cluster/v1/backup", access::administrator,
+               "Configuration and keys of the cluster, sealed for the public key given",
+               [this](routed_request&& r, const http::responder& respond) {
+                 answer_with_backup(
+                     r, respond,
+                     {"cluster.backup", ports_.make_backup, ports_.audit, http::problem});
+               },
+               true});
 }
 
 } // namespace custos::gateway

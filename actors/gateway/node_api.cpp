@@ -123,7 +123,8 @@ http::response with_revision(http::response r, std::uint64_t revision) {
 
 /// "Custos-Revision: N": the caller has seen N. "Custos-Consistency: linearizable": everything that
 /// was acknowledged before the request.
-result<await_configuration> freshness_of(const http::request& request) {
+result<await_configuration> freshness_of(const http::request& request,
+                                         bool linearizable_unless_told) {
   await_configuration out;
   const auto seen = request.header_value(revision_header);
   const auto parsed = std::from_chars(seen.data(), seen.data() + seen.size(), out.revision);
@@ -134,7 +135,7 @@ result<await_configuration> freshness_of(const http::request& request) {
   if (!wanted.empty() && wanted != "linearizable" && wanted != "local")
     return field_error(errc::invalid_argument, "Custos-Consistency",
                        "expected linearizable or local");
-  out.linearizable = wanted == "linearizable";
+  out.linearizable = wanted.empty() ? linearizable_unless_told : wanted == "linearizable";
   return out;
 }
 
@@ -201,18 +202,19 @@ void node_api::add(std::string method, std::string pattern, access who, std::str
 }
 
 void node_api::when_current(routed_request&& asked, const http::responder& respond,
-                            const route_handler& handle) const {
-  const auto wanted = freshness_of(asked.request);
+                            const route& found) const {
+  const auto wanted = freshness_of(asked.request, found.linearizable);
   if (!wanted)
     return respond(http::problem(wanted.failure()));
   if (wanted->revision == 0 && !wanted->linearizable)
-    return handle(std::move(asked), respond);
+    return found.handle(std::move(asked), respond);
   auto kept = std::make_shared<routed_request>(std::move(asked));
-  ports_.await_revision(*wanted, [respond, kept, handle](const result<config_status>& r) {
-    if (!r)
-      return respond(http::problem(r.failure()));
-    handle(std::move(*kept), respond);
-  });
+  ports_.await_revision(*wanted,
+                        [respond, kept, handle = found.handle](const result<config_status>& r) {
+                          if (!r)
+                            return respond(http::problem(r.failure()));
+                          handle(std::move(*kept), respond);
+                        });
 }
 
 void node_api::refuse(const http::request& request, const std::string& who, const error& why,
@@ -255,7 +257,7 @@ void node_api::handle(http::request&& request, const http::responder& respond) c
   // What hosts ask waits for nothing, and how the cluster stands is told as it is.
   if (match.found->who == access::open || match.found->pattern == cluster_status_pattern)
     return match.found->handle(std::move(routed), respond);
-  when_current(std::move(routed), respond, match.found->handle);
+  when_current(std::move(routed), respond, *match.found);
 }
 
 void node_api::add_attestation_routes() {

@@ -125,7 +125,7 @@ private:
            route_handler h);
   /// Handles it when the configuration here is as new as the caller has seen, or wants.
   void when_current(routed_request&& asked, const http::responder& respond,
-                    const route_handler& handle) const;
+                    const route& found) const;
   void refuse(const http::request& request, const std::string& who, const error& why,
               const http::responder& respond) const;
 

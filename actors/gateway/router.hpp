@@ -38,6 +38,7 @@ struct route {
   access who = access::administrator;
   std::string summary; ///< one sentence, for the OpenAPI document
   route_handler handle;
+  bool linearizable = false; ///< sees all that was acknowledged, unless the caller says "local"
 };
 
 class router {

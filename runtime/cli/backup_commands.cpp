@@ -27,6 +27,7 @@ namespace {
 struct create_arguments {
   std::string node;
   bool from_coordinator = false;
+  bool local = false;
   std::string out;
   std::string passphrase_file;
   std::string recipient;
@@ -58,6 +59,8 @@ result<void> create(session& s, const create_arguments& a) {
   if (a.node.empty() != a.from_coordinator)
     return field_error(errc::invalid_argument, "--node",
                        "expected either --node or --from-coordinator");
+  if (a.local && a.from_coordinator)
+    return field_error(errc::invalid_argument, "--local", "expected only with --node");
   if (a.passphrase_file.empty() == a.recipient.empty())
     return field_error(errc::invalid_argument, "--passphrase-file",
                        "expected either --passphrase-file or --recipient");
@@ -75,7 +78,8 @@ result<void> create(session& s, const create_arguments& a) {
   }
   CUSTOS_TRY(const auto octets,
              s.download(a.node, a.from_coordinator ? "/api/custos/v1/backup" : "/cluster/v1/backup",
-                        bj::object{{"recipient", recipient.public_pem()}}, backup::file_bytes_max));
+                        bj::object{{"recipient", recipient.public_pem()}}, backup::file_bytes_max,
+                        a.local));
   CUSTOS_TRY(const auto file, backup::read_file(as_bytes(octets)));
   CUSTOS_CHECK(check_answer(file.head, recipient,
                             a.from_coordinator ? backup::content_kind::coordinator
@@ -299,6 +303,9 @@ void add_create(command_set& commands, CLI::App* group) {
   c->add_option("--node", a->node, "Any node of the cluster, https://host:port");
   c->add_flag("--from-coordinator", a->from_coordinator,
               "Of the coordinator itself, the one of --coordinator");
+  c->add_flag("--local", a->local,
+              "What that node has, even if it lacks the latest changes: for a cluster without a "
+              "majority");
   c->add_option("--out", a->out, "The file, mode 0600; never overwritten")->required();
   c->add_option("--passphrase-file", a->passphrase_file,
                 "File with the passphrase that opens the backup");

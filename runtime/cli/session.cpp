@@ -104,7 +104,7 @@ result<std::string> session::exchange(const std::string& node, const std::string
 }
 
 result<std::string> session::download(const std::string& node, const std::string& path,
-                                      const bj::value& body, std::size_t bytes_max) {
+                                      const bj::value& body, std::size_t bytes_max, bool local) {
   if (node.empty() && options_.coordinator.empty())
     return field_error(errc::invalid_argument, "--coordinator", "expected https://host:port");
   assert(!client_);
@@ -113,6 +113,8 @@ result<std::string> session::download(const std::string& node, const std::string
   call.method = "POST";
   call.url = (node.empty() ? options_.coordinator : node) + path;
   call.body = bj::serialize(body);
+  if (local)
+    call.headers.push_back({"Custos-Consistency", "local"});
   CUSTOS_TRY(auto answer, send(std::move(call)));
   if (refused_)
     return node.empty() ? coordinator::error_of_contract(answer) : http::error_of(answer);

@@ -52,10 +52,10 @@ public:
   result<std::string> exchange(const std::string& node, const std::string& method,
                                const std::string& path, std::string body);
 
-  /// A large answer of a node as it is; of the coordinator if `node` is empty. The first call of a
-  /// session.
+  /// A large answer of a node as it is, with `local` of what that node has without asking the
+  /// others; of the coordinator if `node` is empty. The first call of a session.
   result<std::string> download(const std::string& node, const std::string& path,
-                               const boost::json::value& body, std::size_t bytes_max);
+                               const boost::json::value& body, std::size_t bytes_max, bool local);
 
   /// --cluster, or the only cluster of that kind in the inventory.
   result<std::string> cluster(cluster_kind kind);

@@ -8,7 +8,7 @@ import os
 import struct
 import subprocess
 
-from authlib.jose import JsonWebEncryption, JsonWebKey
+from authlib.jose import JsonWebEncryption
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -69,9 +69,10 @@ class ForeignHost:
         self.log = log
         self.ca = ca
         self.transport = ec.generate_private_key(ec.SECP256R1())
-        self.jwk = JsonWebKey.import_key(self.transport.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
-            {"kty": "EC"})
+        point = self.transport.public_key().public_numbers()
+        # RFC 7518, 6.2.1.2: as long as the curve's field, where the library drops leading zeros.
+        self.jwk = {"crv": "P-256", "kty": "EC", "x": b64(point.x.to_bytes(32, "big")),
+                    "y": b64(point.y.to_bytes(32, "big"))}
         self._write_client_certificate()
 
     def _write_client_certificate(self):
@@ -139,7 +140,8 @@ class ForeignHost:
         self.ak_certificate = AESGCM(key).decrypt(sealed[:12], sealed[12:], None)
 
     def thumbprint(self):
-        return unb64(self.jwk.thumbprint())
+        """RFC 7638, 3: the required members by name, without spaces."""
+        return hashlib.sha256(json.dumps(self.jwk, separators=(",", ":")).encode()).digest()
 
     def evidence(self, challenge):
         """A fresh quote bound to the challenge and to our TLS key, and all it is judged with."""
@@ -161,8 +163,7 @@ class ForeignHost:
                 "signature": b64(self.read("signature")),
                 "pcrs": pcrs,
                 "event_log": b64(self.log.read_bytes()),
-                "transport_key": {k: v for k, v in self.jwk.as_dict(is_private=False).items()
-                                  if k in ("kty", "crv", "x", "y")}}
+                "transport_key": self.jwk}
 
     def challenge(self, node):
         answer = self.post(node, "/attestation/v1/challenges", {})

@@ -815,6 +815,7 @@ TEST_F(node_api_test, lets_nodes_join_and_records_both_ends) {
 }
 
 TEST_F(node_api_test, hands_out_backups_for_a_key_and_on_record) {
+  services.waits.reply = config_status{};
   services.backups.reply = std::string("a line\n\0\xff sealed", 16);
   const auto key = crypto::generate_p256().value();
   const auto body = [](const crypto::key& k) {
@@ -832,6 +833,8 @@ TEST_F(node_api_test, hands_out_backups_for_a_key_and_on_record) {
   EXPECT_EQ(services.audit[0].outcome, "asked");
   EXPECT_EQ(services.audit[1].outcome, "ok");
   EXPECT_EQ(services.audit[1].detail, "for " + jose::thumbprint(key).value());
+  ASSERT_EQ(services.waits.asked.size(), 1U);
+  EXPECT_TRUE(services.waits.asked[0].linearizable);
 
   services.backups.reply = make_error(errc::overloaded, "another backup is being made");
   expect_problem(as_administrator("POST", "/cluster/v1/backup", body(key)), 503, "overloaded", "",
@@ -842,6 +845,20 @@ TEST_F(node_api_test, hands_out_backups_for_a_key_and_on_record) {
     expect_problem(as_administrator("POST", "/cluster/v1/backup", bad), 400, "invalid-argument",
                    "/recipient", bad);
   EXPECT_EQ(services.backups.asked.size(), 2U);
+}
+
+TEST_F(node_api_test, a_backup_without_a_majority_must_be_asked_for) {
+  services.waits.reply = make_error(errc::unavailable, "no majority");
+  services.backups.reply = std::string("file");
+  const auto body =
+      bj::serialize(bj::object{{"recipient", crypto::generate_p256().value().public_pem()}});
+  expect_problem(as_administrator("POST", "/cluster/v1/backup", body), 503, "unavailable", "",
+                 "no majority");
+  EXPECT_TRUE(services.backups.asked.empty());
+  const auto local =
+      as_administrator("POST", "/cluster/v1/backup", body, {{"Custos-Consistency", "local"}});
+  EXPECT_EQ(local.status, 200U);
+  EXPECT_EQ(services.waits.asked.size(), 1U);
 }
 
 TEST_F(node_api_test, issues_client_certificates) {
