@@ -203,6 +203,17 @@ void jwe_encrypt(benchmark::State& state) {
 }
 BENCHMARK(jwe_encrypt);
 
+/// What a host's next key costs while the agreement with it is kept.
+void jwe_encrypt_agreed(benchmark::State& state) {
+  const auto to = *jose::recipient::agree(data().key, "k1");
+  const auto secret = crypto::random_bytes(key_bytes);
+  for (auto _ : state)
+    if (!to.encrypt(secret))
+      state.SkipWithError("does not encrypt");
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(jwe_encrypt_agreed);
+
 void jwe_decrypt(benchmark::State& state) {
   const auto& f = data();
   const auto jwe = *jose::encrypt_ecdh_es_a256kw(f.key, "k1", crypto::random_bytes(key_bytes));

@@ -54,7 +54,7 @@ key_caller caller_of(const http::request& request) {
   if (bearer)
     caller.token = value.substr(scheme.size());
   if (request.peer)
-    caller.tls_client_spki = request.peer.public_key().spki_der();
+    caller.tls_client_spki = request.peer.spki_der();
   caller.remote = request.remote;
   return caller;
 }

@@ -130,8 +130,16 @@ bool key::same_public(const key& other) const {
 }
 
 result<key> generate_p256() {
-  EVP_PKEY* handle = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
-  if (handle == nullptr)
+  // A context of each thread's own: looking algorithm and curve up costs as much as making the key.
+  static thread_local const pkey_ctx_ptr context = [] {
+    pkey_ctx_ptr made(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+    return made && EVP_PKEY_keygen_init(made.get()) == 1 &&
+                   EVP_PKEY_CTX_set_group_name(made.get(), "P-256") == 1
+               ? std::move(made)
+               : pkey_ctx_ptr();
+  }();
+  EVP_PKEY* handle = nullptr;
+  if (!context || EVP_PKEY_generate(context.get(), &handle) != 1)
     return openssl_error(errc::crypto_failure, "making a P-256 key failed");
   return own(handle);
 }

@@ -26,6 +26,8 @@ public:
   [[nodiscard]] const bytes& der() const { return *der_; }
   [[nodiscard]] std::string pem() const;
   [[nodiscard]] key public_key() const;
+  /// Its SubjectPublicKeyInfo as it stands in the certificate, DER; the key is not looked at.
+  [[nodiscard]] bytes spki_der() const;
   /// RFC 4514-like one line.
   [[nodiscard]] std::string subject() const;
   [[nodiscard]] std::string issuer() const;

@@ -140,6 +140,12 @@ key certificate::public_key() const {
   return handle == nullptr ? key() : own(handle);
 }
 
+bytes certificate::spki_der() const {
+  return handle_ ? der_of(i2d_X509_PUBKEY,
+                          static_cast<const X509_PUBKEY*>(X509_get_X509_PUBKEY(handle_.get())))
+                 : bytes{};
+}
+
 std::string certificate::subject() const {
   return handle_ ? name_text(X509_get_subject_name(handle_.get())) : "";
 }

@@ -10,6 +10,7 @@
 
 #include "adapters/http/http.hpp"
 
+#include <algorithm>
 #include <boost/asio.hpp>
 #include <memory>
 #include <openssl/err.h>
@@ -64,9 +65,16 @@ public:
   template <class Buffers, class Handler>
   auto async_write_some(const Buffers& buffers, Handler&& handler) {
     const auto b = first_of<asio::const_buffer>(buffers);
-    return compose<void(error_code, std::size_t)>(
-        operation<false>{this, kind::write, const_cast<void*>(b.data()), b.size()},
-        std::forward<Handler>(handler));
+    operation<false> write{this, kind::write, const_cast<void*>(b.data()), b.size()};
+    // Beast gives a message in a dozen pieces: each by itself would be a TLS record, a system call
+    // and a wake-up of the peer.
+    const auto size = std::min(asio::buffer_size(buffers), record_bytes_max);
+    if (b.size() < size) {
+      write.gathered_ = std::make_unique<char[]>(size);
+      write.data_ = write.gathered_.get();
+      write.size_ = asio::buffer_copy(asio::buffer(write.data_, size), buffers);
+    }
+    return compose<void(error_code, std::size_t)>(std::move(write), std::forward<Handler>(handler));
   }
 
   /// Says goodbye (best effort, never blocks) and stops sending.
@@ -75,6 +83,8 @@ public:
 
 private:
   enum class kind { handshake, read, write };
+  /// Plaintext of a TLS record (RFC 8446, 5.1), octets.
+  static constexpr std::size_t record_bytes_max = std::size_t{1} << 14U;
   /// What one non-blocking attempt came to.
   struct attempt {
     error_code failed;
@@ -105,6 +115,7 @@ private:
     kind kind_;
     void* data_;
     std::size_t size_;
+    std::unique_ptr<char[]> gathered_{}; ///< what data_ points to if it was put together here
     bool initiated_ = false;
     bool done_ = false;
     attempt last_{};

@@ -123,6 +123,25 @@ result<verified> verify_compact(std::string_view jws, std::span<const trusted_ke
 
 // ---- JWE ----------------------------------------------------------------------------------------
 
+/// One key agreement with a recipient, for several answers to it: agreeing costs more than all else
+/// of a JWE. The ephemeral private key is gone when it is made; the agreed key lives in here and
+/// wraps a content key of its own for every answer. Whoever holds one decides for how long. Its
+/// methods may be called from several threads.
+class recipient {
+public:
+  /// Errors: invalid_argument (no P-256 key), too_large (kid), crypto_failure.
+  static result<recipient> agree(const crypto::key& p256, std::string_view kid);
+  /// As encrypt_ecdh_es_a256kw does it.
+  [[nodiscard]] result<std::string> encrypt(byte_view plaintext) const;
+
+private:
+  recipient(std::string encoded_header, crypto::secret_bytes wrapping_key)
+      : encoded_header_(std::move(encoded_header)), wrapping_key_(std::move(wrapping_key)) {}
+
+  std::string encoded_header_;
+  crypto::secret_bytes wrapping_key_;
+};
+
 /// JWE compact, alg ECDH-ES+A256KW, enc A256GCM, fresh ephemeral P-256 key and content key; the
 /// protected header is alg, enc, epk and kid. Plaintext of at most token_bytes_max / 2 octets.
 result<std::string> encrypt_ecdh_es_a256kw(const crypto::key& recipient_p256, std::string_view kid,

@@ -107,13 +107,11 @@ crypto::secret_bytes concat_kdf(byte_view z, std::string_view algorithm_id, byte
 
 } // namespace internal
 
-result<std::string> encrypt_ecdh_es_a256kw(const crypto::key& recipient_p256, std::string_view kid,
-                                           byte_view plaintext) {
-  if (recipient_p256.type() != crypto::key_type::p256)
+result<recipient> recipient::agree(const crypto::key& p256, std::string_view kid) {
+  if (p256.type() != crypto::key_type::p256)
     return make_error(errc::invalid_argument, "ECDH-ES: expected a P-256 key");
-  if (kid.size() > kid_bytes_max || plaintext.size() > token_bytes_max / 2)
-    return make_error(errc::too_large, "JWE: expected a short key id and at most " +
-                                           std::to_string(token_bytes_max / 2) + " bytes");
+  if (kid.size() > kid_bytes_max)
+    return make_error(errc::too_large, "JWE: expected a short key id");
   CUSTOS_TRY(const auto ephemeral, crypto::generate_p256());
   boost::json::object header;
   header["alg"] = boost::json::string(key_algorithm.data(), key_algorithm.size());
@@ -121,19 +119,33 @@ result<std::string> encrypt_ecdh_es_a256kw(const crypto::key& recipient_p256, st
   header["epk"] = jwk_of(ephemeral, {}, {});
   if (!kid.empty())
     header["kid"] = boost::json::string(kid.data(), kid.size());
-  std::string out = crypto::base64url(as_bytes(boost::json::serialize(header)));
-  CUSTOS_TRY(const auto wrapping_key, agreed_key(ephemeral, recipient_p256, {}, {}));
+  CUSTOS_TRY(auto wrapping_key, agreed_key(ephemeral, p256, {}, {}));
+  return recipient(crypto::base64url(as_bytes(boost::json::serialize(header))),
+                   std::move(wrapping_key));
+}
+
+result<std::string> recipient::encrypt(byte_view plaintext) const {
+  if (plaintext.size() > token_bytes_max / 2)
+    return make_error(errc::too_large,
+                      "JWE: expected at most " + std::to_string(token_bytes_max / 2) + " bytes");
   const auto content_key = crypto::random_secret(key_bytes);
   CUSTOS_TRY(const auto wrapped,
-             crypto::aes_kw_wrap(wrapping_key.reveal_secret(), content_key.reveal_secret()));
+             crypto::aes_kw_wrap(wrapping_key_.reveal_secret(), content_key.reveal_secret()));
   const auto nonce = crypto::random_bytes(nonce_bytes);
   // RFC 7516, 5.1 step 14: the encoded header is what the tag also covers.
-  CUSTOS_TRY(const auto sealed,
-             crypto::aes256_gcm_seal(content_key.reveal_secret(), nonce, as_bytes(out), plaintext));
+  CUSTOS_TRY(const auto sealed, crypto::aes256_gcm_seal(content_key.reveal_secret(), nonce,
+                                                        as_bytes(encoded_header_), plaintext));
+  std::string out = encoded_header_;
   for (const byte_view part :
        {byte_view(wrapped), byte_view(nonce), byte_view(sealed.ciphertext), byte_view(sealed.tag)})
     out.append(".").append(crypto::base64url(part));
   return out;
+}
+
+result<std::string> encrypt_ecdh_es_a256kw(const crypto::key& recipient_p256, std::string_view kid,
+                                           byte_view plaintext) {
+  CUSTOS_TRY(const auto to, recipient::agree(recipient_p256, kid));
+  return to.encrypt(plaintext);
 }
 
 result<crypto::secret_bytes> decrypt_ecdh_es_a256kw(const crypto::key& recipient_private,
