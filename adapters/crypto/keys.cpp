@@ -130,8 +130,16 @@ bool key::same_public(const key& other) const {
 }
 
 result<key> generate_p256() {
-  EVP_PKEY* handle = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
-  if (handle == nullptr)
+  // One context a thread, made from some key of that curve: looking up the algorithm and setting up
+  // the group takes as long as making the key, and there is one in every JWE.
+  static thread_local const pkey_ctx_ptr context = [] {
+    const pkey_ptr some_key(EVP_EC_gen("P-256"));
+    pkey_ctx_ptr made(some_key ? EVP_PKEY_CTX_new_from_pkey(nullptr, some_key.get(), nullptr)
+                               : nullptr);
+    return made && EVP_PKEY_keygen_init(made.get()) == 1 ? std::move(made) : nullptr;
+  }();
+  EVP_PKEY* handle = nullptr;
+  if (!context || EVP_PKEY_keygen(context.get(), &handle) != 1)
     return openssl_error(errc::crypto_failure, "making a P-256 key failed");
   return own(handle);
 }
