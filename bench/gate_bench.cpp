@@ -82,6 +82,18 @@ struct scene {
         must(crypto::aes_kwp_unwrap(primary.reveal_secret(), parsed.wrapped.ciphertext));
     return must(open_key(parsed, call.context, fresh));
   }
+  [[nodiscard]] bytes seal(const crypto::secret_bytes& key) const {
+    ciphertext_identity identity;
+    identity.provider = "vault";
+    identity.primary_key_id = "pk-2";
+    const auto nonce = crypto::random_bytes(nonce_bytes);
+    std::copy(nonce.begin(), nonce.end(), identity.nonce.begin());
+    identity.context_hash = crypto::sha256(call.context);
+    const auto fresh = crypto::random_secret(fresh_key_bytes);
+    const wrapped_key wrapped{
+        {}, must(crypto::aes_kwp_wrap(primary.reveal_secret(), fresh.reveal_secret())), {}};
+    return must(seal_key(identity, wrapped, fresh, call.context, key));
+  }
 };
 
 void gate_with_known_token(benchmark::State& state) {
@@ -124,5 +136,31 @@ void decrypt_whole(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(decrypt_whole);
+
+/// What a key of the host's own costs beside the gate: out of its JWE, and sealed.
+void encrypt_whole(benchmark::State& state) {
+  const scene s;
+  auto g = s.make_gate();
+  const auto own = must(crypto::generate_p256());
+  const auto public_half = must(crypto::public_key_from_spki(own.spki_der()));
+  encrypt_key call{s.call.caller, "vault", "", s.call.context};
+  call.jwe = must(
+      jose::encrypt_ecdh_es_a256kw(public_half, "own", crypto::random_secret(32).reveal_secret()));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(must(g.admit(call, s.config, now)));
+    benchmark::DoNotOptimize(s.seal(must(jose::decrypt_ecdh_es_a256kw(own, call.jwe))));
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(encrypt_whole);
+
+/// One ciphertext of a rewrap, under primary keys in memory.
+void rewrap_one(benchmark::State& state) {
+  const scene s;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(s.seal(s.open()));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(rewrap_one);
 
 } // namespace

@@ -52,12 +52,20 @@ using host_records_api =
 using key_provider_api =
     caf::typed_actor<caf::replies_to<generate_key>::with<key_released>,
                      caf::replies_to<decrypt_key>::with<key_released>,
+                     caf::replies_to<encrypt_key>::with<key_encrypted>,
+                     /// One outcome for each ciphertext, whatever happens to the others.
+                     caf::replies_to<rewrap_keys>::with<keys_rewrapped>,
                      caf::replies_to<list_providers>::with<std::vector<provider_status>>,
                      // administration, the caller is already authorised:
                      caf::replies_to<make_client_certificate>::with<client_certificate_made>,
                      caf::replies_to<create_primary_key>::with<kmip::key_created>,
                      caf::replies_to<get_peer_certificates>::with<std::vector<peer_certificate>>,
                      caf::replies_to<get_provider_status>::with<provider_status_report>>;
+
+/// Keeps on disk how often primary keys were used. Detached: it writes files.
+using use_records_api = caf::typed_actor<caf::reacts_to<tick>,
+                                         /// Writes what is pending.
+                                         caf::replies_to<drain>::with<drained>>;
 
 /// One KMIP connection, or a group of servers: same questions.
 using kmip_api = caf::typed_actor<

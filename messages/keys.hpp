@@ -4,6 +4,7 @@
 
 #include "messages/attestation.hpp"
 #include "messages/bytes.hpp"
+#include "messages/error.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -24,6 +25,9 @@ inline constexpr std::uint32_t kek_bytes_min = 16;
 inline constexpr std::uint32_t kek_bytes_max = 64;
 inline constexpr std::size_t context_bytes_max = 4096;
 inline constexpr std::size_t kek_ciphertext_bytes_max = 16384;
+/// Longest JWE with key material of a host's own: 64 octets take less than 600.
+inline constexpr std::size_t key_jwe_bytes_max = 4096;
+inline constexpr std::size_t rewrap_items_max = 1000;
 
 struct generate_key {
   key_caller caller;
@@ -40,8 +44,38 @@ struct decrypt_key {
 };
 
 struct key_released {
-  bytes ciphertext; ///< self-describing, also the key's id (docs/ciphertext.md)
+  bytes ciphertext; ///< self-describing, also the key's id (docs/ciphertext-format.md)
   std::string jwe;  ///< compact, the key encrypted to the transport key
+};
+
+/// Key material of the host's own, to become a ciphertext like those of generate_key.
+struct encrypt_key {
+  key_caller caller;
+  std::string provider;
+  std::string jwe; ///< compact, to the service's encryption key; its plaintext is the key
+  bytes context;
+};
+struct key_encrypted {
+  bytes ciphertext;
+};
+
+/// Ciphertexts to be brought under the present primary key; no key leaves.
+struct rewrap_item {
+  bytes ciphertext;
+  bytes context;
+};
+struct rewrap_keys {
+  key_caller caller;
+  std::string provider;
+  std::vector<rewrap_item> items; ///< 1 to rewrap_items_max
+};
+struct rewrapped_key {
+  bytes ciphertext;             ///< as it is now; empty if it failed
+  bool changed = false;         ///< false: it was under the present primary key already
+  std::optional<error> failure; ///< why this one was not rewrapped
+};
+struct keys_rewrapped {
+  std::vector<rewrapped_key> keys; ///< one for each item, in order
 };
 
 struct list_providers {
@@ -52,6 +86,8 @@ struct provider_status {
   std::string name;
   std::string health; ///< "ok", "warning", "error"
   std::string detail;
+  /// Short name of the present primary key (keyprovider::primary_key_name); empty: it has none yet.
+  std::string primary_key = {};
 };
 
 /// ---- administration of a provider on one node ------------------------------------------------

@@ -99,7 +99,11 @@
   X(custos::membership_changed)                                                                    \
   X(custos::transfer_leadership)                                                                   \
   X(custos::get_cluster_status)                                                                    \
-  X(custos::cluster_status)
+  X(custos::cluster_status)                                                                        \
+  X(custos::encrypt_key)                                                                           \
+  X(custos::key_encrypted)                                                                         \
+  X(custos::rewrap_keys)                                                                           \
+  X(custos::keys_rewrapped)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

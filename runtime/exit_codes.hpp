@@ -12,6 +12,7 @@ enum exit_code : int {
   exit_unavailable = 69,   ///< a service or device is away
   exit_internal = 70,      ///< a defect of ours
   exit_cannot_create = 73, ///< an output cannot be written
+  exit_not_yet = 75,       ///< asked whether something may be done: not yet
   exit_denied = 77,        ///< not allowed
   exit_configuration = 78, ///< the configuration or data directory is wrong
 };

@@ -7,6 +7,7 @@
 #include "actors/gateway/node_api.hpp"
 #include "actors/keyprovider/key_provider_actor.hpp"
 #include "actors/keyprovider/token_reader.hpp"
+#include "actors/keyprovider/use_records_actor.hpp"
 #include "actors/kmip/group_actor.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/tls/stream.hpp"
@@ -14,6 +15,7 @@
 #include "cluster/bootstrap.hpp"
 #include "cluster/config_codec.hpp"
 #include "cluster/config_preview.hpp"
+#include "cluster/encryption_keys.hpp"
 #include "cluster/node_store.hpp"
 #include "runtime/bridge.hpp"
 #include "runtime/log.hpp"
@@ -49,6 +51,7 @@ struct node_process::impl {
 
   result<void> open_state();
   result<void> open_host_records();
+  result<void> open_uses();
   void start_services();
   result<void> start_gateway();
   void add_metrics();
@@ -100,6 +103,9 @@ struct node_process::impl {
   std::shared_ptr<attestation::record_inbox> record_inbox =
       std::make_shared<attestation::record_inbox>();
   host_records_api host_records;
+  std::unique_ptr<cluster::encryption_keys> encryption_keys;
+  std::shared_ptr<keyprovider::use_table> uses;
+  use_records_api use_records;
   std::vector<verifier_api> verifiers;
   key_provider_api keys;
   audit_api audit;
@@ -141,6 +147,8 @@ result<void> node_process::impl::open_state() {
   };
   CUSTOS_TRY(this->cluster,
              node_cluster::open({options.cluster_listen, options.cluster_address}, std::move(d)));
+  encryption_keys = std::make_unique<cluster::encryption_keys>(store->seals());
+  CUSTOS_CHECK(open_uses());
   return open_host_records();
 }
 
@@ -161,6 +169,21 @@ result<void> node_process::impl::open_host_records() {
   };
   CUSTOS_TRY(host_records, attestation::spawn_host_records(system, std::move(given)));
   verifying.changed = attestation::record_changes(host_records, verifying.hosts, record_inbox);
+  return {};
+}
+
+/// In a store of its own, as host records: lost without more harm than a longer wait before a
+/// primary key may be retired.
+result<void> node_process::impl::open_uses() {
+  keyprovider::use_records_dependencies given;
+  CUSTOS_TRY(given.store, rocksdb::open_store(std::filesystem::path(options.data_dir) / "key-uses",
+                                              {true, true}));
+  given.complain = [](const error& e) {
+    log_error("key_uses.write_failed", {{"detail", e.message}});
+  };
+  CUSTOS_TRY(uses, keyprovider::load_uses(*given.store, now()));
+  given.uses = uses;
+  use_records = keyprovider::spawn_use_records(system, std::move(given));
   return {};
 }
 
@@ -217,6 +240,8 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
   given.seal = [this](const crypto::secret_bytes& secret, std::string_view label) {
     return store->seals()->seal(secret.reveal_secret(), label);
   };
+  given.encryption_key = [this](std::string_view kid) { return encryption_keys->find(kid); };
+  given.uses = uses;
   given.read_peer_certificates = [this](const key_server& s,
                                         std::function<void(result<std::string>)> done) {
     tls::fetch_peer_certificates(pool, s.host, s.port, peer_certificate_budget, std::move(done));
@@ -324,6 +349,20 @@ gateway::node_ports node_process::impl::ports() {
   p.forget = port_to<forget_host, json_document>(host_records, admin_requests);
   p.generate = port_to<generate_key, key_released>(keys, key_requests);
   p.decrypt = port_to<decrypt_key, key_released>(keys, key_requests);
+  p.encrypt = port_to<encrypt_key, key_encrypted>(keys, key_requests);
+  p.rewrap = port_to<rewrap_keys, keys_rewrapped>(keys, key_requests);
+  p.encryption_key = [this]() -> result<std::string> {
+    CUSTOS_TRY(const auto present, encryption_keys->present());
+    return cluster::jwk_text(present);
+  };
+  p.provider_uses = [this](const std::string& provider) -> result<std::string> {
+    const auto snapshot = config->load();
+    const auto found = snapshot->key_providers.find(provider);
+    if (found == snapshot->key_providers.end())
+      return make_error(errc::not_found, "there is no key provider " + provider);
+    return keyprovider::uses_document(*uses, store->identity().name, provider,
+                                      found->second.primary_key_id);
+  };
   p.providers = port_to<list_providers, std::vector<provider_status>>(keys, key_requests);
   p.new_client_certificate =
       port_to<make_client_certificate, client_certificate_made>(keys, admin_requests);
@@ -574,6 +613,8 @@ void node_process::stop() {
     caf::anon_send_exit(i.keys, caf::exit_reason::user_shutdown);
   if (i.host_records)
     caf::anon_send_exit(i.host_records, caf::exit_reason::user_shutdown);
+  if (i.use_records)
+    caf::anon_send_exit(i.use_records, caf::exit_reason::user_shutdown);
   if (i.audit) {
     caf::scoped_actor self(i.system);
     self->request(i.audit, stop_budget, drain{})
@@ -586,6 +627,7 @@ void node_process::stop() {
   i.keys = nullptr;
   i.verifying.changed = nullptr;
   i.host_records = nullptr;
+  i.use_records = nullptr;
   i.audit = nullptr;
   i.calls.reset();
 }

@@ -67,6 +67,7 @@ coordinator_api::coordinator_api(coordinator_ports ports)
   add_token_key_routes();
   add_provider_routes();
   add_provider_trust_routes();
+  add_provider_use_routes();
   add_service_routes();
   add_trusted_cluster_routes();
   add_task_routes();

@@ -95,6 +95,7 @@ private:
   void add_token_key_routes();
   void add_provider_routes();
   void add_provider_trust_routes();
+  void add_provider_use_routes();
   void add_service_routes();
   void add_trusted_cluster_routes();
   void add_task_routes();

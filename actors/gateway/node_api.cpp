@@ -5,7 +5,6 @@
 
 #include <boost/json.hpp>
 #include <charconv>
-#include <strings.h>
 
 namespace custos::gateway {
 
@@ -15,7 +14,6 @@ namespace bj = boost::json;
 
 constexpr std::size_t admin_body_bytes_max = 4U << 20U;
 constexpr std::int64_t join_token_life_s_max = 24 * 3600;
-constexpr std::size_t bearer_bytes_max = 16384;
 constexpr std::string_view cluster_status_pattern = "/cluster/v1/status";
 constexpr std::string_view revision_header = "Custos-Revision";
 
@@ -41,22 +39,6 @@ callback<T> answer_with(const http::responder& respond, Encode encode) {
     else
       respond(encode(*r));
   };
-}
-
-/// "Authorization: Bearer <token>" (RFC 6750, 2.1) and the TLS key of the connection. The name of
-/// the scheme has no case (RFC 9110, 11.1).
-key_caller caller_of(const http::request& request) {
-  key_caller caller;
-  constexpr std::string_view scheme = "Bearer ";
-  const auto value = request.header_value("Authorization");
-  const bool bearer = value.size() > scheme.size() && value.size() <= bearer_bytes_max &&
-                      strncasecmp(value.data(), scheme.data(), scheme.size()) == 0;
-  if (bearer)
-    caller.token = value.substr(scheme.size());
-  if (request.peer)
-    caller.tls_client_spki = request.peer.spki_der();
-  caller.remote = request.remote;
-  return caller;
 }
 
 result<std::optional<std::uint64_t>> if_match_of(const http::request& request) {
@@ -187,6 +169,8 @@ node_api::node_api(node_ports ports) : ports_(std::move(ports)), peers_(ports_.a
   add_host_routes();
   add_token_key_routes();
   add_key_routes();
+  add_many_keys_routes();
+  add_key_use_routes();
   add_provider_admin_routes();
   add_config_routes();
   add_cluster_routes();
@@ -321,42 +305,6 @@ void node_api::add_token_key_routes() {
                        : http::problem(made.failure()));
         };
         ports_.new_token_key(*std::move(wish), std::move(finish));
-      });
-}
-
-void node_api::add_key_routes() {
-  add("GET", "/keys/v1/providers", access::open, "The providers that the bearer's token may use",
-      [this](routed_request&& r, const http::responder& respond) {
-        ports_.providers(list_providers{caller_of(r.request)},
-                         answer_with<std::vector<provider_status>>(respond, [](const auto& list) {
-                           return text_answer(encode_providers(list));
-                         }));
-      });
-  add("POST", "/keys/v1/providers/{provider}/generate", access::open,
-      "A fresh key: its ciphertext, and the key as a JWE to the token's transport key",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto request = decode_generate(r.request.body);
-        if (!request)
-          return respond(http::problem(request.failure()));
-        request->caller = caller_of(r.request);
-        request->provider = r.path.at("provider");
-        ports_.generate(*std::move(request),
-                        answer_with<key_released>(respond, [](const auto& released) {
-                          return text_answer(encode_generated(released));
-                        }));
-      });
-  add("POST", "/keys/v1/providers/{provider}/decrypt", access::open,
-      "The key of a ciphertext, as a JWE to the token's transport key",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto request = decode_decrypt(r.request.body);
-        if (!request)
-          return respond(http::problem(request.failure()));
-        request->caller = caller_of(r.request);
-        request->provider = r.path.at("provider");
-        ports_.decrypt(*std::move(request),
-                       answer_with<key_released>(respond, [](const auto& released) {
-                         return text_answer(encode_decrypted(released));
-                       }));
       });
 }
 

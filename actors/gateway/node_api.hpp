@@ -43,7 +43,13 @@ struct node_ports {
 
   port<generate_key, key_released> generate;
   port<decrypt_key, key_released> decrypt;
+  port<encrypt_key, key_encrypted> encrypt;
+  port<rewrap_keys, keys_rewrapped> rewrap;
   port<list_providers, std::vector<provider_status>> providers;
+  /// The JWK of the service's encryption key.
+  std::function<result<std::string>()> encryption_key;
+  /// How often primary keys of a provider were used on this node: the document of the answer.
+  std::function<result<std::string>(const std::string& provider)> provider_uses;
 
   port<make_client_certificate, client_certificate_made> new_client_certificate;
   port<create_primary_key, kmip::key_created> new_primary_key;
@@ -114,6 +120,8 @@ private:
   void forget(const routed_request& r, const http::responder& respond) const;
   void add_token_key_routes();
   void add_key_routes();
+  void add_many_keys_routes();
+  void add_key_use_routes();
   void add_provider_admin_routes();
   void add_config_routes();
   void add_cluster_routes();

@@ -24,6 +24,7 @@ constexpr std::int64_t ima_entries_max = 1LL << 40U;
 constexpr std::size_t pcr_values_max = 16 * 24;
 constexpr std::size_t text_bytes_max = 16384;
 constexpr std::size_t providers_max = 4096;
+constexpr std::size_t primary_key_name_bytes_max = 64;
 constexpr std::size_t small_body_bytes_max = 64U << 10U;
 /// Evidence: logs in base64url and everything beside them.
 constexpr std::size_t evidence_body_bytes_max = 8U << 20U;
@@ -282,7 +283,10 @@ result<key_released> decode_released(std::string_view body) {
 std::string encode_providers(const std::vector<provider_status>& list) {
   bj::array out;
   for (const auto& p : list)
-    out.push_back(bj::object{{"name", p.name}, {"health", p.health}, {"detail", p.detail}});
+    out.push_back(bj::object{{"name", p.name},
+                             {"health", p.health},
+                             {"detail", p.detail},
+                             {"primary_key", p.primary_key}});
   return bj::serialize(bj::object{{"providers", std::move(out)}});
 }
 
@@ -296,6 +300,9 @@ result<std::vector<provider_status>> decode_providers(std::string_view body) {
     CUSTOS_TRY(p.name, member.string("name", text_bytes_max));
     CUSTOS_TRY(p.health, member.string("health", text_bytes_max));
     CUSTOS_TRY(p.detail, member.string("detail", text_bytes_max));
+    // Nodes of an earlier version do not say it.
+    CUSTOS_TRY(auto primary_key, member.optional_string("primary_key", primary_key_name_bytes_max));
+    p.primary_key = std::move(primary_key).value_or(std::string());
     out.push_back(std::move(p));
   }
   return out;

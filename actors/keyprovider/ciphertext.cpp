@@ -259,6 +259,14 @@ result<crypto::secret_bytes> open_key(const kek_ciphertext& parsed, byte_view co
   return key;
 }
 
+std::string primary_key_name(std::string_view primary_key_id) {
+  constexpr std::size_t name_bytes = 16;
+  if (primary_key_id.empty())
+    return {};
+  const auto digest = crypto::sha256(as_bytes(primary_key_id));
+  return crypto::hex(byte_view(digest).first(name_bytes));
+}
+
 error does_not_decrypt() {
   return field_error(errc::crypto_failure, "ciphertext",
                      "the ciphertext does not decrypt under its primary key");

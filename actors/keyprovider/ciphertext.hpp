@@ -1,6 +1,6 @@
 #pragma once
 // The ciphertext of a key encryption key: versioned, self-describing, canonical; also the key's id.
-// Byte layout: docs/ciphertext.md. Pure: no CAF, no clock; randomness is passed in.
+// Byte layout: docs/ciphertext-format.md. Pure: no CAF, no clock; randomness is passed in.
 //
 // A key is encrypted with AES-256-GCM under a fresh key that is used once; only that fresh key is
 // protected by the primary key, here (AES-KWP) or on the key server. A key server therefore never
@@ -87,6 +87,10 @@ result<void> check_context(const kek_ciphertext& parsed, byte_view context);
 /// The key itself. Error: crypto_failure, always with the same words.
 result<crypto::secret_bytes> open_key(const kek_ciphertext& parsed, byte_view context,
                                       const crypto::secret_bytes& fresh);
+
+/// A short name of a primary key, which says nothing of its id: the first 16 octets of SHA-256 of
+/// the id, in hex; empty for the empty id. Hosts see by it when to rewrap.
+std::string primary_key_name(std::string_view primary_key_id);
 
 /// The one error for "does not decrypt", whoever found out: a caller that can tell a padding error
 /// of the server's CBC from a failed tag here could decrypt what is not its own (Vaudenay 2002).

@@ -122,6 +122,16 @@ error bad_size(errc code, std::string field, std::string message) {
   return e;
 }
 
+result<void> check_ciphertext_size(const bytes& ciphertext) {
+  if (ciphertext.empty())
+    return bad_size(errc::invalid_argument, "ciphertext", "a ciphertext is needed");
+  if (ciphertext.size() > kek_ciphertext_bytes_max)
+    return bad_size(errc::too_large, "ciphertext",
+                    "a ciphertext has at most " + std::to_string(kek_ciphertext_bytes_max) +
+                        " bytes");
+  return {};
+}
+
 result<void> check_context_size(const bytes& context) {
   if (context.size() > context_bytes_max)
     return bad_size(errc::too_large, "context",
@@ -232,21 +242,27 @@ bool gate::make_room_for_bucket(std::int64_t now) {
   return buckets_.size() < limits_.hosts_max;
 }
 
-result<void> gate::check_rate(const std::string& host, std::int64_t now) {
+result<void> gate::check_rate(const std::string& host, std::int64_t now, std::uint64_t calls) {
   auto found = buckets_.find(host);
   if (found == buckets_.end() && make_room_for_bucket(now))
     found = buckets_.emplace(host, bucket{now, limits_.calls_burst_max}).first;
+  // A call that weighs more than a full bucket passes when the bucket is full.
+  const auto weight = std::min<std::uint64_t>(calls, limits_.calls_burst_max);
+  std::uint64_t missing = weight;
   if (found != buckets_.end()) {
     auto& b = found->second;
     b.tokens = refilled(b, now);
     b.updated = std::max(b.updated, now);
-    if (b.tokens > 0) {
-      --b.tokens;
+    if (b.tokens > 0 && b.tokens >= weight) {
+      b.tokens -= weight;
       return {};
     }
+    missing = weight - std::min(b.tokens, weight);
   }
   auto e = refusal(errc::rate_limited, "gate-rate", "too many calls of this host");
-  e.retry_after_s = 1;
+  const std::uint64_t rate = std::max<std::uint64_t>(limits_.calls_per_second_max, 1);
+  e.retry_after_s =
+      static_cast<std::uint32_t>(std::max<std::uint64_t>((missing + rate - 1) / rate, 1));
   return e;
 }
 
@@ -264,10 +280,11 @@ result<gate::verdict*> gate::checks_before_access(const key_caller& caller,
 }
 
 result<grant> gate::checks_with_provider(const key_caller& caller, const std::string& provider,
-                                         const config_ptr& config, std::int64_t now) {
+                                         const config_ptr& config, std::int64_t now,
+                                         std::uint64_t calls) {
   CUSTOS_TRY(verdict * v, checks_before_access(caller, config, now));
   CUSTOS_CHECK(check_access(v->facts, provider, *config));
-  CUSTOS_CHECK(check_rate(v->facts.host, now));
+  CUSTOS_CHECK(check_rate(v->facts.host, now, calls));
   return grant{v->facts.host, v->facts.image, v->key, crypto::base64url(v->thumbprint)};
 }
 
@@ -281,13 +298,39 @@ result<grant> gate::admit(const generate_key& call, const config_ptr& config, st
 
 result<grant> gate::admit(const decrypt_key& call, const config_ptr& config, std::int64_t now) {
   CUSTOS_TRY(grant who, checks_with_provider(call.caller, call.provider, config, now));
-  if (call.ciphertext.empty())
-    return bad_size(errc::invalid_argument, "ciphertext", "a ciphertext is needed");
-  if (call.ciphertext.size() > kek_ciphertext_bytes_max)
-    return bad_size(errc::too_large, "ciphertext",
-                    "a ciphertext has at most " + std::to_string(kek_ciphertext_bytes_max) +
-                        " bytes");
+  CUSTOS_CHECK(check_ciphertext_size(call.ciphertext));
   CUSTOS_CHECK(check_context_size(call.context));
+  return who;
+}
+
+result<grant> gate::admit(const encrypt_key& call, const config_ptr& config, std::int64_t now) {
+  CUSTOS_TRY(grant who, checks_with_provider(call.caller, call.provider, config, now));
+  if (call.jwe.empty())
+    return bad_size(errc::invalid_argument, "jwe", "a JWE with the key is needed");
+  if (call.jwe.size() > key_jwe_bytes_max)
+    return bad_size(errc::too_large, "jwe",
+                    "a JWE with a key has at most " + std::to_string(key_jwe_bytes_max) + " bytes");
+  CUSTOS_CHECK(check_context_size(call.context));
+  return who;
+}
+
+result<grant> gate::admit(const rewrap_keys& call, const config_ptr& config, std::int64_t now) {
+  const auto weight = 1 + call.items.size() / rewraps_per_call_max;
+  CUSTOS_TRY(grant who, checks_with_provider(call.caller, call.provider, config, now, weight));
+  if (call.items.empty() || call.items.size() > rewrap_items_max)
+    return bad_size(call.items.empty() ? errc::invalid_argument : errc::too_large, "keys",
+                    "expected 1 to " + std::to_string(rewrap_items_max) + " keys, not " +
+                        std::to_string(call.items.size()));
+  for (std::size_t i = 0; i < call.items.size(); ++i) {
+    auto judged = check_ciphertext_size(call.items[i].ciphertext);
+    if (judged)
+      judged = check_context_size(call.items[i].context);
+    if (judged)
+      continue;
+    auto e = std::move(judged).failure();
+    e.field = "keys/" + std::to_string(i) + "/" + e.field;
+    return e;
+  }
   return who;
 }
 

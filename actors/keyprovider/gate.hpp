@@ -3,16 +3,16 @@
 // (docs: keys, "The gate"). Pure: configuration and time are passed in, the token check is
 // injected. Not thread-safe: one gate per actor.
 //
-//   check name    step
-//   gate-token    1 the token: signature and claims. Remembered by the token's hash until it
-//   expires gate-binding  2 the token's `cnf` is the key the TLS connection was made with gate-host
-//   3 the host is not quarantined, its endorsement key is still trusted gate-image    3 the base
-//   image it was attested with is still configured, in that version gate-access   4 the provider
-//   exists and its access rule lets this host and image pass gate-rate     5 the host's rate limit
-//   gate-request  6 sizes of key, context, ciphertext
-//
-// Step 3 has a third half, gate-boot: the host has neither rebooted nor failed an attestation since
-// the token was made, as far as this node has seen.
+//   check name     step
+//   gate-token     1 the token: signature and claims; remembered by the token's hash until `exp`
+//   gate-binding   2 the token's `cnf` is the key the TLS connection was made with
+//   gate-host      3 the host is not quarantined, its endorsement key is still trusted
+//   gate-image     3 the base image it was attested with is still configured, in that version
+//   gate-boot      3 the host has neither rebooted nor failed an attestation since the token was
+//                    made, as far as this node has seen
+//   gate-access    4 the provider exists and its access rule lets this host and image pass
+//   gate-rate      5 the host's rate limit
+//   gate-request   6 sizes of key, context, ciphertext
 //
 // Steps 2 to 6 are judged anew for every call, against the present configuration.
 //
@@ -40,6 +40,9 @@ namespace custos::keyprovider {
 
 /// Longest token looked at.
 inline constexpr std::size_t token_bytes_max = 8192;
+
+/// Ciphertexts of one rewrap that weigh as much as a call of its own.
+inline constexpr std::size_t rewraps_per_call_max = 50;
 
 /// What the gate needs of a token that was found good.
 struct token_facts {
@@ -94,6 +97,11 @@ public:
   result<grant> admit(const generate_key& call, const config_ptr& config, std::int64_t now);
   /// Steps 1-6 for a ciphertext.
   result<grant> admit(const decrypt_key& call, const config_ptr& config, std::int64_t now);
+  /// Steps 1-6 for key material of the host's own: the size of its JWE, which is opened later.
+  result<grant> admit(const encrypt_key& call, const config_ptr& config, std::int64_t now);
+  /// Steps 1-6 for many ciphertexts: how many, and their sizes. For the rate it counts as one call,
+  /// and another for every rewraps_per_call_max ciphertexts.
+  result<grant> admit(const rewrap_keys& call, const config_ptr& config, std::int64_t now);
   /// Steps 1-3 and 5; then, of all providers, those whose access rule lets the host pass (step 4).
   struct listing {
     grant who;
@@ -128,11 +136,12 @@ private:
 
   result<verdict*> check_token(const key_caller& caller, std::int64_t now);
   result<void> check_binding(const key_caller& caller, verdict& v) const;
-  result<void> check_rate(const std::string& host, std::int64_t now);
+  result<void> check_rate(const std::string& host, std::int64_t now, std::uint64_t calls = 1);
   result<verdict*> checks_before_access(const key_caller& caller, const config_ptr& config,
                                         std::int64_t now);
   result<grant> checks_with_provider(const key_caller& caller, const std::string& provider,
-                                     const config_ptr& config, std::int64_t now);
+                                     const config_ptr& config, std::int64_t now,
+                                     std::uint64_t calls = 1);
   void drop_old_verdicts(std::int64_t now);
   bool make_room_for_bucket(std::int64_t now);
   [[nodiscard]] std::uint64_t refilled(const bucket& b, std::int64_t now) const;

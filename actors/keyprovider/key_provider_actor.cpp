@@ -32,6 +32,8 @@ key_provider_self::behavior_type key_provider_actor::make_behavior() {
   return {
       [this](const generate_key& call) { return on_generate(call); },
       [this](const decrypt_key& call) { return on_decrypt(call); },
+      [this](const encrypt_key& call) { return on_encrypt(call); },
+      [this](const rewrap_keys& call) { return on_rewrap(call); },
       [this](const list_providers& call) { return on_list(call); },
       [this](const make_client_certificate& call) { return on_make_certificate(call); },
       [this](const create_primary_key& call) { return on_create_key(call); },
@@ -43,6 +45,7 @@ key_provider_self::behavior_type key_provider_actor::make_behavior() {
           session->sweep();
         delayed_send(this, sweep_interval, tick{});
       },
+      [](const posted_work& work) { (*work.run)(); },
   };
 }
 
@@ -52,7 +55,7 @@ void key_provider_actor::on_exit() {
   sessions_.clear();
   // A promise that is only dropped leaves its caller waiting for a timeout.
   for (const auto& j : in_flight_)
-    j->promise.deliver(to_caf(make_error(errc::cancelled, "the service is stopping")));
+    j->answer(make_error(errc::cancelled, "the service is stopping"));
   in_flight_.clear();
 }
 

@@ -4,13 +4,19 @@
 // asked by message or callback.
 //
 // No release and no refusal leaves before its audit record is on disk: no audit, no key.
-// Errors of generate_key and decrypt_key: those of the gate (error.check "gate-..."), of the
-// ciphertext, `unavailable` with retry_after_s when the key servers or the audit log are away,
-// `forbidden` when the primary key's state does not allow the operation.
+// Errors of what hosts ask: those of the gate (error.check "gate-..."), of the ciphertext,
+// `unavailable` with retry_after_s when the key servers or the audit log are away, `forbidden` when
+// the primary key's state does not allow the operation; of encrypt_key also check "encryption-key"
+// (the JWE is to a key that is not ours, or not any more) and those of the JWE ("jwe-...").
+//
+// rewrap_keys judges each ciphertext by itself; an error of the whole call is the gate's, or that
+// the provider cannot seal now. Those not begun within rewrap_time_s_max are answered with errc
+// `timeout`.
 
 #include "actors/keyprovider/administration.hpp"
 #include "actors/keyprovider/gate.hpp"
 #include "actors/keyprovider/peer_certificates_actor.hpp"
+#include "actors/keyprovider/use_table.hpp"
 #include "messages/clock.hpp"
 #include "messages/config_cell.hpp"
 #include "messages/interfaces.hpp"
@@ -32,6 +38,9 @@ struct key_provider_limits {
   std::uint32_t capabilities_age_s_max = 300;
   std::uint32_t retry_after_s = 5; ///< told to callers when nothing better is known
   std::uint32_t audit_timeout_s = 10;
+  std::size_t rewraps_at_once_max = 16; ///< of one call, at the key servers
+  std::size_t rewrap_slice_max = 64;    ///< begun before other calls have their turn
+  std::uint32_t rewrap_time_s_max = 8;  ///< then the rest of a call is put off
   std::uint32_t peer_certificates_timeout_s = 15;
   std::uint32_t client_certificate_life_s = 2U * 365 * 24 * 3600;
 };
@@ -51,6 +60,10 @@ struct key_provider_dependencies {
   /// (a private key that cannot be unsealed) makes the provider unavailable until it changes.
   std::function<result<kmip_api>(const key_provider&)> spawn_group;
   seal_function seal;
+  /// The private half of the service's encryption key of this id: errc::not_found. Not empty.
+  std::function<result<crypto::key>(std::string_view kid)> encryption_key;
+  /// Where uses of primary keys are counted. May be null.
+  std::shared_ptr<use_table> uses;
   peer_certificates_reader read_peer_certificates;
   key_provider_limits limits;
 };

@@ -1,9 +1,11 @@
 #pragma once
-// The key provider actor's class, private to its two sources: key_provider_actor.cpp (set-up,
-// sessions, administration) and key_release_actor.cpp (what hosts ask, and the answers).
+// The key provider actor's class, private to its sources: key_provider_actor.cpp (set-up, sessions,
+// administration), key_release_actor.cpp (what hosts ask, and the answers) and key_rewrap_actor.cpp
+// (many ciphertexts in one call).
 
 #include "actors/keyprovider/ciphertext.hpp"
 #include "actors/keyprovider/key_provider_actor.hpp"
+#include "actors/keyprovider/key_wrapping_actor.hpp"
 #include "actors/keyprovider/provider_session_actor.hpp"
 
 #include <map>
@@ -24,13 +26,26 @@ struct key_job {
   config_ptr config; ///< the snapshot the whole call is judged by
   grant who;
   bytes context;
-  std::uint32_t key_bytes = 0; ///< generate
-  kek_ciphertext parsed;       ///< decrypt
-  bytes ciphertext;            ///< decrypt: as given
-  caf::typed_response_promise<key_released> promise;
+  /// Answers the host, once. The JWE of a key_released is empty where no key leaves.
+  std::function<void(result<key_released>)> answer;
 };
 using job_ptr = std::shared_ptr<key_job>;
-using session_ptr = std::shared_ptr<provider_session>;
+
+/// A call with many ciphertexts, on its way.
+struct rewrap_batch {
+  job_ptr job;
+  session_ptr session;
+  std::string primary_key_id; ///< the present one
+  std::vector<rewrap_item> items;
+  std::vector<rewrapped_key> outcomes;
+  std::int64_t started = 0; ///< unix seconds
+  std::size_t next = 0;     ///< the first item that was not begun
+  std::size_t running = 0;
+  bool stepping = false; ///< step_rewrap is on the stack
+  std::string first_refusal;
+  std::function<void(result<keys_rewrapped>)> answer;
+};
+using batch_ptr = std::shared_ptr<rewrap_batch>;
 
 class key_provider_actor : public key_provider_self::base {
 public:
@@ -53,23 +68,27 @@ private:
   /// `told` is what the host learns, `why` what the audit log learns.
   void refuse(const job_ptr& j, error told, std::string why);
   void refuse(const job_ptr& j, error e);
-  void release(const job_ptr& j, bytes ciphertext, const crypto::secret_bytes& key);
+  void release(const job_ptr& j, bytes ciphertext, std::string jwe);
+  [[nodiscard]] error not_on_record() const;
 
   // What hosts ask.
   template <class Call>
   bool pass(const job_ptr& j, const Call& call, std::string action);
+  void count_use(const std::string& provider, const std::string& primary_key_id, counted_use use);
   caf::result<key_released> on_generate(const generate_key& call);
-  void generate(const job_ptr& j, const session_ptr& session, const key_provider& provider);
-  void generate_local(const job_ptr& j, const std::string& id, const crypto::secret_bytes& key);
-  void generate_remote(const job_ptr& j, const session_ptr& session, const std::string& id);
-  void seal(const job_ptr& j, const ciphertext_identity& identity, const wrapped_key& wrapped,
-            const crypto::secret_bytes& fresh);
   caf::result<key_released> on_decrypt(const decrypt_key& call);
-  void open_local(const job_ptr& j, const session_ptr& session);
-  void open_remote(const job_ptr& j, const session_ptr& session);
-  void open_in_vain(const job_ptr& j, const result<kmip::decrypted_data>& opened);
-  void open(const job_ptr& j, const crypto::secret_bytes& fresh);
+  caf::result<key_encrypted> on_encrypt(const encrypt_key& call);
+  result<crypto::secret_ptr> open_own_key(const encrypt_key& call) const;
+  void seal(const job_ptr& j, crypto::secret_ptr key, bool to_host);
   caf::result<std::vector<provider_status>> on_list(const list_providers& call);
+
+  // Many at once.
+  caf::result<keys_rewrapped> on_rewrap(const rewrap_keys& call);
+  void step_rewrap(const batch_ptr& b);
+  void go_on_rewrapping(const batch_ptr& b);
+  void rewrap_one(const batch_ptr& b, std::size_t i);
+  void settle(const batch_ptr& b, std::size_t i, rewrapped_key outcome, std::string why);
+  void finish_rewrap(const batch_ptr& b);
 
   // Administration.
   void record_administration(std::string action, const std::string& provider, const error* failed,

@@ -1,5 +1,6 @@
 #include "actors/keyprovider/key_provider_state_actor.hpp"
 #include "adapters/jose/jose.hpp"
+#include "adapters/jose/jwe_key.hpp"
 #include "messages/caf_error.hpp"
 
 #include <algorithm>
@@ -19,43 +20,22 @@ std::string key_detail(const ciphertext_identity& identity, byte_view ciphertext
          " algorithm=" + std::to_string(static_cast<unsigned>(identity.algorithm));
 }
 
-std::string refusal_detail(const error& e) {
-  return e.check.empty() ? e.message : e.check + ": " + e.message;
-}
-
 std::string actor_name(std::string host) {
   return host.empty() ? "anonymous" : std::move(host);
 }
 
-ciphertext_identity new_identity(const key_job& j, wrap_algorithm algorithm,
-                                 std::string primary_key) {
-  ciphertext_identity identity;
-  identity.algorithm = algorithm;
-  identity.provider = j.provider;
-  identity.primary_key_id = std::move(primary_key);
-  const auto nonce = crypto::random_bytes(nonce_bytes);
-  std::copy(nonce.begin(), nonce.end(), identity.nonce.begin());
-  identity.context_hash = crypto::sha256(j.context);
-  return identity;
+std::function<void(result<key_released>)>
+answer_to(caf::typed_response_promise<key_released> promise) {
+  return [promise](result<key_released> r) mutable {
+    if (r)
+      promise.deliver(*std::move(r));
+    else
+      promise.deliver(to_caf(std::move(r).failure()));
+  };
 }
 
-/// Everything of a ciphertext that can be judged without the key server.
-result<kek_ciphertext> read_ciphertext(const key_job& j, const key_provider& provider) {
-  CUSTOS_TRY(auto parsed, parse_ciphertext(j.ciphertext));
-  if (parsed.identity.provider != j.provider)
-    return field_error(errc::forbidden, "ciphertext", "the ciphertext belongs to another provider");
-  CUSTOS_CHECK(check_context(parsed, j.context));
-  // Whoever asked that the primary key never leaves the server gets just that.
-  if (parsed.identity.algorithm == wrap_algorithm::local_kwp &&
-      provider.mode == primary_key_mode::remote)
-    return field_error(errc::unsupported, "ciphertext",
-                       "the ciphertext was made in local mode, and the provider's mode is remote; "
-                       "mode automatic opens both");
-  return parsed;
-}
-
-bool has_fresh_key(const kmip::decrypted_data& opened) {
-  return opened.plaintext && opened.plaintext->size() == fresh_key_bytes;
+result<std::string> jwe_for(const grant& who, const crypto::secret_bytes& key) {
+  return jose::encrypt_ecdh_es_a256kw(who.transport_key, who.transport_key_id, key.reveal_secret());
 }
 
 } // namespace
@@ -78,7 +58,7 @@ void key_provider_actor::refuse(const job_ptr& j, error told, std::string why) {
   std::string code(to_string(told.code));
   put_on_record({j->actor, j->remote, j->action, j->provider, std::move(code), std::move(why)},
                 [this, j, told = std::move(told)](bool) {
-                  j->promise.deliver(to_caf(told));
+                  j->answer(told);
                   in_flight_.erase(j);
                 });
 }
@@ -88,33 +68,26 @@ void key_provider_actor::refuse(const job_ptr& j, error e) {
   refuse(j, std::move(e), std::move(why));
 }
 
-void key_provider_actor::release(const job_ptr& j, bytes ciphertext,
-                                 const crypto::secret_bytes& key) {
-  auto jwe = jose::encrypt_ecdh_es_a256kw(j->who.transport_key, j->who.transport_key_id,
-                                          key.reveal_secret());
-  if (!jwe)
-    return refuse(j, std::move(jwe).failure());
+error key_provider_actor::not_on_record() const {
+  auto e = make_error(errc::unavailable, "the audit log cannot be written: no key is released");
+  e.retry_after_s = given_.limits.retry_after_s;
+  e.retryable = true;
+  return e;
+}
+
+void key_provider_actor::release(const job_ptr& j, bytes ciphertext, std::string jwe) {
   put_on_record(
       {j->actor, j->remote, j->action, j->provider, "ok", j->detail},
-      [this, j, answer = key_released{std::move(ciphertext), *std::move(jwe)}](bool on_record) {
-        if (on_record) {
-          j->promise.deliver(answer);
-        } else {
-          auto e =
-              make_error(errc::unavailable, "the audit log cannot be written: no key is released");
-          e.retry_after_s = given_.limits.retry_after_s;
-          e.retryable = true;
-          j->promise.deliver(to_caf(std::move(e)));
-        }
+      [this, j, released = key_released{std::move(ciphertext), std::move(jwe)}](bool on_record) {
+        j->answer(on_record ? result<key_released>(released) : not_on_record());
         in_flight_.erase(j);
       });
 }
 
-/// The gate, for both operations. A job that did not pass is already being refused.
+/// The gate, for all operations. A job that did not pass is already being refused.
 template <class Call>
 bool key_provider_actor::pass(const job_ptr& j, const Call& call, std::string action) {
   const auto now = given_.now();
-  j->promise = make_response_promise<key_released>();
   j->action = std::move(action);
   j->remote = call.caller.remote;
   j->provider = call.provider;
@@ -132,9 +105,16 @@ bool key_provider_actor::pass(const job_ptr& j, const Call& call, std::string ac
     return false;
   }
   j->who = *std::move(granted);
-  j->context = call.context;
   in_flight_.insert(j);
   return true;
+}
+template bool key_provider_actor::pass(const job_ptr& j, const rewrap_keys& call,
+                                       std::string action);
+
+void key_provider_actor::count_use(const std::string& provider, const std::string& primary_key_id,
+                                   counted_use use) {
+  if (given_.uses)
+    given_.uses->count(provider, primary_key_id, use, given_.now());
 }
 
 // ---- generate
@@ -142,72 +122,34 @@ bool key_provider_actor::pass(const job_ptr& j, const Call& call, std::string ac
 
 caf::result<key_released> key_provider_actor::on_generate(const generate_key& call) {
   auto j = std::make_shared<key_job>();
+  auto promise = make_response_promise<key_released>();
+  j->answer = answer_to(promise);
   if (!pass(j, call, "key.generate"))
-    return j->promise;
-  j->key_bytes = call.key_bytes;
-  const auto& provider = j->config->key_providers.find(call.provider)->second; // the gate saw it
-  auto session = session_of(call.provider);
+    return promise;
+  j->context = call.context;
+  seal(j, std::make_shared<const crypto::secret_bytes>(crypto::random_secret(call.key_bytes)),
+       true);
+  return promise;
+}
+
+void key_provider_actor::seal(const job_ptr& j, crypto::secret_ptr key, bool to_host) {
+  const auto& provider = j->config->key_providers.find(j->provider)->second; // the gate saw it
+  auto session = session_of(j->provider);
   if (!session)
-    refuse(j, std::move(session).failure());
-  else if (provider.primary_key_id.empty())
-    refuse(j, make_error(errc::unavailable, "the provider has no primary key yet"));
-  else
-    generate(j, *session, provider);
-  return j->promise;
-}
-
-void key_provider_actor::generate(const job_ptr& j, const session_ptr& session,
-                                  const key_provider& provider) {
-  session->choose_remote(provider.mode, [this, j, session,
-                                         id = provider.primary_key_id](result<bool> remote) {
-    if (!remote)
-      return refuse(j, std::move(remote).failure());
-    if (*remote)
-      return generate_remote(j, session, id);
-    session->with_primary_key(id, key_use::protect, [this, j, id](result<crypto::secret_ptr> key) {
-      if (!key)
-        return refuse(j, std::move(key).failure());
-      generate_local(j, id, **key);
-    });
-  });
-}
-
-void key_provider_actor::generate_local(const job_ptr& j, const std::string& id,
-                                        const crypto::secret_bytes& key) {
-  const auto fresh = crypto::random_secret(fresh_key_bytes);
-  auto wrapped = crypto::aes_kwp_wrap(key.reveal_secret(), fresh.reveal_secret());
-  if (!wrapped)
-    return refuse(j, std::move(wrapped).failure());
-  seal(j, new_identity(*j, wrap_algorithm::local_kwp, id), {{}, *std::move(wrapped), {}}, fresh);
-}
-
-void key_provider_actor::generate_remote(const job_ptr& j, const session_ptr& session,
-                                         const std::string& id) {
-  auto fresh = std::make_shared<const crypto::secret_bytes>(crypto::random_secret(fresh_key_bytes));
-  // The additional data is for GCM; a server that answers with CBC was not sent any.
-  auto identity = new_identity(*j, wrap_algorithm::remote_gcm, id);
-  auto aad = identity_bytes(identity);
-  if (!aad)
-    return refuse(j, std::move(aad).failure());
-  session->encrypt({id, fresh, *std::move(aad)}, [this, j, identity = std::move(identity), fresh](
-                                                     result<kmip::encrypted_data> sealed) mutable {
-    if (!sealed)
-      return refuse(j, std::move(sealed).failure());
-    if (!sealed->gcm)
-      identity.algorithm = wrap_algorithm::remote_cbc;
-    seal(j, identity,
-         {std::move(sealed->iv), std::move(sealed->ciphertext), std::move(sealed->tag)}, *fresh);
-  });
-}
-
-void key_provider_actor::seal(const job_ptr& j, const ciphertext_identity& identity,
-                              const wrapped_key& wrapped, const crypto::secret_bytes& fresh) {
-  const auto key = crypto::random_secret(j->key_bytes);
-  auto sealed = seal_key(identity, wrapped, fresh, j->context, key);
-  if (!sealed)
-    return refuse(j, std::move(sealed).failure());
-  j->detail = key_detail(identity, *sealed) + " bytes=" + std::to_string(key.size());
-  release(j, *std::move(sealed), key);
+    return refuse(j, std::move(session).failure());
+  if (provider.primary_key_id.empty())
+    return refuse(j, make_error(errc::unavailable, "the provider has no primary key yet"));
+  seal_under(*session, {provider.name, provider.primary_key_id, provider.mode, j->context, key},
+             [this, j, key, to_host](result<sealed_key> sealed) {
+               if (!sealed)
+                 return refuse(j, std::move(sealed).failure());
+               j->detail = key_detail(sealed->identity, sealed->ciphertext) +
+                           " bytes=" + std::to_string(key->size());
+               auto jwe = to_host ? jwe_for(j->who, *key) : result<std::string>(std::string());
+               if (!jwe)
+                 return refuse(j, std::move(jwe).failure());
+               release(j, std::move(sealed->ciphertext), *std::move(jwe));
+             });
 }
 
 // ---- decrypt
@@ -215,80 +157,85 @@ void key_provider_actor::seal(const job_ptr& j, const ciphertext_identity& ident
 
 caf::result<key_released> key_provider_actor::on_decrypt(const decrypt_key& call) {
   auto j = std::make_shared<key_job>();
+  auto promise = make_response_promise<key_released>();
+  j->answer = answer_to(promise);
   if (!pass(j, call, "key.decrypt"))
-    return j->promise;
-  j->ciphertext = call.ciphertext;
+    return promise;
   const auto& provider = j->config->key_providers.find(call.provider)->second; // the gate saw it
-  auto parsed = read_ciphertext(*j, provider);
+  auto parsed = read_for(provider, call.ciphertext, call.context);
   if (!parsed) {
     refuse(j, std::move(parsed).failure());
-    return j->promise;
+    return promise;
   }
-  j->parsed = *std::move(parsed);
-  j->detail = key_detail(j->parsed.identity, j->ciphertext);
+  j->detail = key_detail(parsed->identity, call.ciphertext);
   auto session = session_of(call.provider);
-  if (!session)
+  if (!session) {
     refuse(j, std::move(session).failure());
-  else if (j->parsed.identity.algorithm == wrap_algorithm::local_kwp)
-    open_local(j, *session);
-  else
-    open_remote(j, *session);
-  return j->promise;
+    return promise;
+  }
+  const auto what =
+      std::make_shared<const key_to_open>(key_to_open{*std::move(parsed), call.context});
+  open_under(*session, what,
+             [this, j, what, ciphertext = call.ciphertext](result<crypto::secret_bytes> key,
+                                                           std::string why) {
+               if (!key)
+                 return refuse(j, std::move(key).failure(), std::move(why));
+               count_use(j->provider, what->parsed.identity.primary_key_id, counted_use::decrypt);
+               auto jwe = jwe_for(j->who, *key);
+               if (!jwe)
+                 return refuse(j, std::move(jwe).failure());
+               release(j, ciphertext, *std::move(jwe));
+             });
+  return promise;
 }
 
-void key_provider_actor::open_local(const job_ptr& j, const session_ptr& session) {
-  session->with_primary_key(j->parsed.identity.primary_key_id, key_use::process,
-                            [this, j](result<crypto::secret_ptr> key) {
-                              if (!key)
-                                return refuse(j, std::move(key).failure());
-                              auto fresh = crypto::aes_kwp_unwrap((*key)->reveal_secret(),
-                                                                  j->parsed.wrapped.ciphertext);
-                              if (!fresh)
-                                return refuse(j, does_not_decrypt());
-                              open(j, *fresh);
-                            });
+// ---- encrypt
+// --------------------------------------------------------------------------------------
+
+/// The host's own key material, out of the JWE it came in.
+result<crypto::secret_ptr> key_provider_actor::open_own_key(const encrypt_key& call) const {
+  CUSTOS_TRY(const auto kid, jose::key_id_of_jwe(call.jwe));
+  const auto own = given_.encryption_key(kid);
+  if (!own) {
+    auto e = field_error(errc::invalid_argument, "/jwe",
+                         "the JWE is to a key that is not this service's, or not any more; see "
+                         "GET /keys/v1/encryption-key");
+    e.check = "encryption-key";
+    return e;
+  }
+  CUSTOS_TRY(auto key, jose::decrypt_ecdh_es_a256kw(*own, call.jwe));
+  if (key.size() < kek_bytes_min || key.size() > kek_bytes_max) {
+    auto e = field_error(errc::invalid_argument, "/jwe", "a key has 16 to 64 bytes");
+    e.check = "gate-request";
+    return e;
+  }
+  return std::make_shared<const crypto::secret_bytes>(std::move(key));
 }
 
-void key_provider_actor::open_remote(const job_ptr& j, const session_ptr& session) {
-  const auto& wrapped = j->parsed.wrapped;
-  const bool gcm = j->parsed.identity.algorithm == wrap_algorithm::remote_gcm;
-  auto aad = identity_bytes(j->parsed.identity);
-  if (!aad)
-    return refuse(j, std::move(aad).failure());
-  session->decrypt({j->parsed.identity.primary_key_id,
-                    {gcm, wrapped.iv, wrapped.ciphertext, wrapped.tag},
-                    gcm ? *std::move(aad) : bytes{}},
-                   [this, j, gcm](result<kmip::decrypted_data> opened) {
-                     const bool away = !opened && opened.failure().code == errc::unavailable;
-                     const bool fresh = opened && has_fresh_key(*opened);
-                     if (!gcm && !away && !fresh)
-                       return open_in_vain(j, opened);
-                     if (!opened)
-                       return refuse(j, std::move(opened).failure());
-                     if (!fresh)
-                       return refuse(j, does_not_decrypt());
-                     open(j, *opened->plaintext);
-                   });
-}
-
-/// CBC is malleable, and the server says when its padding is wrong. A host that could tell that
-/// from a wrong tag could decrypt, by asking often enough, fresh keys that are not its own
-/// (Vaudenay's attack). So both read the same and cost us the same; the audit log has the truth.
-void key_provider_actor::open_in_vain(const job_ptr& j,
-                                      const result<kmip::decrypted_data>& opened) {
-  const auto key = open_key(j->parsed, j->context, crypto::random_secret(fresh_key_bytes));
-  auto told = key ? does_not_decrypt() : key.failure();
-  auto why = told.message;
-  if (!opened)
-    why += " (" + refusal_detail(opened.failure()) + ")";
-  refuse(j, std::move(told), std::move(why));
-}
-
-void key_provider_actor::open(const job_ptr& j, const crypto::secret_bytes& fresh) {
-  const auto key = open_key(j->parsed, j->context, fresh);
-  if (!key)
-    return refuse(j, key.failure());
-  release(j, std::move(j->ciphertext), *key);
+caf::result<key_encrypted> key_provider_actor::on_encrypt(const encrypt_key& call) {
+  auto j = std::make_shared<key_job>();
+  auto promise = make_response_promise<key_encrypted>();
+  j->answer = [promise](result<key_released> r) mutable {
+    if (r)
+      promise.deliver(key_encrypted{std::move(r->ciphertext)});
+    else
+      promise.deliver(to_caf(std::move(r).failure()));
+  };
+  if (!pass(j, call, "key.encrypt"))
+    return promise;
+  j->context = call.context;
+  auto key = open_own_key(call);
+  if (!key) {
+    auto e = std::move(key).failure();
+    // A token in a body is a field of the request like any other: its sender is known.
+    if (e.code == errc::token_invalid)
+      e.code = errc::invalid_argument;
+    e.field = "/jwe";
+    refuse(j, std::move(e));
+    return promise;
+  }
+  seal(j, *std::move(key), false);
+  return promise;
 }
 
 // ---- list
@@ -304,6 +251,8 @@ caf::result<std::vector<provider_status>> key_provider_actor::on_list(const list
       out.push_back(known == sessions_.end()
                         ? provider_status{provider, "ok", "not used yet on this node"}
                         : known->second->status());
+      out.back().primary_key =
+          primary_key_name(applied_->key_providers.find(provider)->second.primary_key_id);
     }
     return out;
   }

@@ -16,8 +16,9 @@
 
 namespace custos::keyprovider {
 
-/// The key provider actor's own interface: the tick is its message to itself.
-using key_provider_self = key_provider_api::extend<caf::reacts_to<tick>>;
+/// The key provider actor's own interface: ticks and posted work are its messages to itself.
+using key_provider_self =
+    key_provider_api::extend<caf::reacts_to<tick>, caf::reacts_to<posted_work>>;
 
 struct session_limits {
   std::size_t primary_keys_max = 64;

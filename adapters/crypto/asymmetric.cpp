@@ -158,12 +158,12 @@ result<secret_bytes> ecdh(const key& own_private, const key& peer_public) {
   const pkey_ctx_ptr context(EVP_PKEY_CTX_new_from_pkey(nullptr, own_private.handle(), nullptr));
   secret_bytes out(coordinate_bytes(own_private));
   std::size_t size = out.size();
-  // A public key of ours is on its curve and not at infinity: OpenSSL saw to that when it took the
-  // point in. On curves of cofactor 1 that is all there is to validate (SP 800-56A r3, 5.6.2.3.3);
-  // its own validation would multiply by the order once more, and take as long as the agreement.
-  constexpr int validate_again = 0;
+  // The peer is not validated once more: every way to make a `key` judges that the point is on its
+  // curve, and on P-256 and P-384 (cofactor 1) every point but infinity, of which the derivation
+  // fails, then has the right order (NIST SP 800-56A, 5.6.2.3.4). OpenSSL would multiply by the
+  // order, which takes as long as the derivation.
   if (!context || EVP_PKEY_derive_init(context.get()) != 1 ||
-      EVP_PKEY_derive_set_peer_ex(context.get(), peer_public.handle(), validate_again) != 1 ||
+      EVP_PKEY_derive_set_peer_ex(context.get(), peer_public.handle(), 0) != 1 ||
       EVP_PKEY_derive(context.get(), out.writable_secret().data(), &size) != 1 ||
       size != out.size())
     return openssl_error(errc::crypto_failure, "ECDH failed");

@@ -130,16 +130,16 @@ bool key::same_public(const key& other) const {
 }
 
 result<key> generate_p256() {
-  // A context of each thread's own: looking algorithm and curve up costs as much as making the key.
+  // One context a thread, made from some key of that curve: looking up the algorithm and setting up
+  // the group takes as long as making the key, and there is one in every JWE.
   static thread_local const pkey_ctx_ptr context = [] {
-    pkey_ctx_ptr made(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
-    return made && EVP_PKEY_keygen_init(made.get()) == 1 &&
-                   EVP_PKEY_CTX_set_group_name(made.get(), "P-256") == 1
-               ? std::move(made)
-               : pkey_ctx_ptr();
+    const pkey_ptr some_key(EVP_EC_gen("P-256"));
+    pkey_ctx_ptr made(some_key ? EVP_PKEY_CTX_new_from_pkey(nullptr, some_key.get(), nullptr)
+                               : nullptr);
+    return made && EVP_PKEY_keygen_init(made.get()) == 1 ? std::move(made) : nullptr;
   }();
   EVP_PKEY* handle = nullptr;
-  if (!context || EVP_PKEY_generate(context.get(), &handle) != 1)
+  if (!context || EVP_PKEY_keygen(context.get(), &handle) != 1)
     return openssl_error(errc::crypto_failure, "making a P-256 key failed");
   return own(handle);
 }

@@ -1,3 +1,5 @@
+#include "adapters/jose/jwe_key.hpp"
+
 #include "adapters/jose/internal.hpp"
 
 #include <boost/json.hpp>
@@ -148,10 +150,9 @@ result<std::string> encrypt_ecdh_es_a256kw(const crypto::key& recipient_p256, st
   return to.encrypt(plaintext);
 }
 
-result<crypto::secret_bytes> decrypt_ecdh_es_a256kw(const crypto::key& recipient_private,
-                                                    std::string_view jwe) {
-  if (recipient_private.type() != crypto::key_type::p256)
-    return make_error(errc::invalid_argument, "ECDH-ES: expected a P-256 key");
+namespace {
+
+result<std::array<std::string_view, 5>> parts_of_jwe(std::string_view jwe) {
   if (jwe.size() > token_bytes_max)
     return refused("jwe-size", "token",
                    "expected a token of at most " + std::to_string(token_bytes_max) +
@@ -159,11 +160,30 @@ result<crypto::secret_bytes> decrypt_ecdh_es_a256kw(const crypto::key& recipient
   const auto parts = internal::parts_of<5>(jwe);
   if (!parts)
     return refused("jwe-form", "token", "expected five parts separated by dots (RFC 7516, 7.1)");
-  CUSTOS_TRY(const auto agreed, read_agreement((*parts)[0]));
-  const auto wrapped = crypto::from_base64url((*parts)[1]);
-  const auto nonce = crypto::from_base64url((*parts)[2]);
-  const auto ciphertext = crypto::from_base64url((*parts)[3]);
-  const auto tag = crypto::from_base64url((*parts)[4]);
+  return *parts;
+}
+
+} // namespace
+
+result<std::string> key_id_of_jwe(std::string_view jwe) {
+  CUSTOS_TRY(const auto parts, parts_of_jwe(jwe));
+  CUSTOS_TRY(auto header, internal::read_header(parts[0], "jwe"));
+  auto kid = header.optional_string("kid", kid_bytes_max);
+  if (!kid)
+    return refused("jwe-header", "kid", kid.failure().message);
+  return (*kid).value_or(std::string());
+}
+
+result<crypto::secret_bytes> decrypt_ecdh_es_a256kw(const crypto::key& recipient_private,
+                                                    std::string_view jwe) {
+  if (recipient_private.type() != crypto::key_type::p256)
+    return make_error(errc::invalid_argument, "ECDH-ES: expected a P-256 key");
+  CUSTOS_TRY(const auto parts, parts_of_jwe(jwe));
+  CUSTOS_TRY(const auto agreed, read_agreement(parts[0]));
+  const auto wrapped = crypto::from_base64url(parts[1]);
+  const auto nonce = crypto::from_base64url(parts[2]);
+  const auto ciphertext = crypto::from_base64url(parts[3]);
+  const auto tag = crypto::from_base64url(parts[4]);
   if (!wrapped || !nonce || !ciphertext || !tag || wrapped->size() != wrapped_key_bytes ||
       nonce->size() != nonce_bytes || tag->size() != tag_bytes)
     return refused("jwe-form", "token",
@@ -174,8 +194,8 @@ result<crypto::secret_bytes> decrypt_ecdh_es_a256kw(const crypto::key& recipient
   const auto content_key = crypto::aes_kw_unwrap(wrapping_key->reveal_secret(), *wrapped);
   if (!content_key || content_key->size() != key_bytes)
     return not_opened();
-  auto plaintext = crypto::aes256_gcm_open(content_key->reveal_secret(), *nonce,
-                                           as_bytes((*parts)[0]), *ciphertext, *tag);
+  auto plaintext = crypto::aes256_gcm_open(content_key->reveal_secret(), *nonce, as_bytes(parts[0]),
+                                           *ciphertext, *tag);
   if (!plaintext)
     return not_opened();
   return plaintext;

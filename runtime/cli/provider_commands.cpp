@@ -303,6 +303,7 @@ void add_provider_commands(command_set& commands) {
   add_single(commands, group, "status", "Its key servers, as every node sees them", "GET",
              "/status", own_providers);
   add_trust(commands, group);
+  add_provider_retire_command(commands, group);
 }
 
 } // namespace custos::cli

@@ -200,6 +200,8 @@ std::string segment(const std::string& text) {
 }
 
 int exit_code_of(const error& e, bool refused_by_server) {
+  if (e.check == not_yet_check)
+    return runtime::exit_not_yet;
   switch (e.code) {
   case errc::unauthenticated:
   case errc::forbidden:

@@ -100,6 +100,7 @@ void add_cluster_commands(command_set& commands);
 void add_trust_commands(command_set& commands);
 void add_image_commands(command_set& commands);
 void add_provider_commands(command_set& commands);
+void add_provider_retire_command(command_set& commands, CLI::App* group);
 void add_inventory_commands(command_set& commands);
 void add_host_commands(command_set& commands);
 void add_evidence_commands(command_set& commands);
@@ -108,6 +109,9 @@ void add_backup_commands(command_set& commands);
 
 /// One segment of a path: what is not unreserved is percent-encoded (RFC 3986, 2.1).
 std::string segment(const std::string& text);
+
+/// The check of an error that says "not yet", which has an exit code of its own.
+inline constexpr std::string_view not_yet_check = "not-yet";
 
 /// Exit code of a failed command (runtime/exit_codes.hpp).
 int exit_code_of(const error& e, bool refused_by_server);

@@ -130,6 +130,9 @@ TEST(exit_code, tells_what_to_do) {
   EXPECT_EQ(code(errc::already_exists, false), runtime::exit_cannot_create);
   EXPECT_EQ(exit_code_of(field_error(errc::invalid_argument, "--ca", ""), false),
             runtime::exit_usage);
+  auto not_yet = make_error(errc::revision_conflict, "");
+  not_yet.check = std::string(not_yet_check);
+  EXPECT_EQ(exit_code_of(not_yet, true), runtime::exit_not_yet);
 }
 
 TEST_F(cli_test, without_a_command_shows_the_commands) {

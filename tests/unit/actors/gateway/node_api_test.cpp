@@ -1,5 +1,6 @@
 #include "actors/gateway/node_api.hpp"
 
+#include "actors/gateway/key_wire.hpp"
 #include "actors/gateway/wire.hpp"
 #include "adapters/jose/jose.hpp"
 #include "adapters/json/json.hpp"
@@ -36,6 +37,11 @@ struct fake_services {
   fake_port<evidence, attestation_granted> appraisals;
   fake_port<generate_key, key_released> generated;
   fake_port<decrypt_key, key_released> decrypted;
+  fake_port<encrypt_key, key_encrypted> encrypted;
+  fake_port<rewrap_keys, keys_rewrapped> rewrapped;
+  result<std::string> encryption_key = std::string(R"({"kty":"EC"})");
+  result<std::string> uses = std::string(R"({"since":1})");
+  std::vector<std::string> uses_asked;
   fake_port<list_providers, std::vector<provider_status>> providers;
   fake_port<make_client_certificate, client_certificate_made> certificates;
   fake_port<create_primary_key, kmip::key_created> primary_keys;
@@ -105,6 +111,13 @@ protected:
     p.appraise = services.appraisals.get();
     p.generate = services.generated.get();
     p.decrypt = services.decrypted.get();
+    p.encrypt = services.encrypted.get();
+    p.rewrap = services.rewrapped.get();
+    p.encryption_key = [this] { return services.encryption_key; };
+    p.provider_uses = [this](const std::string& provider) {
+      services.uses_asked.push_back(provider);
+      return services.uses;
+    };
     p.providers = services.providers.get();
     p.new_client_certificate = services.certificates.get();
     p.new_primary_key = services.primary_keys.get();
@@ -589,6 +602,58 @@ TEST_F(node_api_test, hands_token_and_tls_key_of_the_caller_to_the_gate) {
   EXPECT_EQ(services.decrypted.asked[0].ciphertext, bytes(5));
   EXPECT_EQ(services.decrypted.asked[0].caller.token, "a.b.c")
       << "the scheme is compared without regard to case (RFC 9110, 11.1)";
+}
+
+TEST_F(node_api_test, encrypts_and_rewraps_for_hosts) {
+  services.encrypted.reply = key_encrypted{bytes{9}};
+  const auto a =
+      send("POST", "/keys/v1/providers/vault/encrypt", encode_encrypt("a.b.c.d.e", to_bytes("ctx")),
+           made().stranger, {{"Authorization", "Bearer a.b.c"}});
+  ASSERT_EQ(a.status, 200U) << a.body;
+  EXPECT_EQ(decode_encrypted(a.body)->ciphertext, bytes{9});
+  ASSERT_EQ(services.encrypted.asked.size(), 1U);
+  EXPECT_EQ(services.encrypted.asked[0].jwe, "a.b.c.d.e");
+  EXPECT_EQ(services.encrypted.asked[0].provider, "vault");
+  EXPECT_EQ(services.encrypted.asked[0].context, to_bytes("ctx"));
+  EXPECT_EQ(services.encrypted.asked[0].caller.token, "a.b.c");
+
+  services.rewrapped.reply = keys_rewrapped{{{bytes{7}, true, {}}}};
+  const auto b = send("POST", "/keys/v1/providers/vault/rewrap", encode_rewrap({{bytes(5), {}}}),
+                      made().stranger, {{"Authorization", "Bearer a.b.c"}});
+  ASSERT_EQ(b.status, 200U) << b.body;
+  EXPECT_EQ(decode_rewrapped(b.body)->keys[0].ciphertext, bytes{7});
+  ASSERT_EQ(services.rewrapped.asked.size(), 1U);
+  EXPECT_EQ(services.rewrapped.asked[0].provider, "vault");
+  EXPECT_EQ(services.rewrapped.asked[0].caller.tls_client_spki, made().client_key.spki_der());
+}
+
+TEST_F(node_api_test, too_many_rewraps_are_413) {
+  const auto a =
+      send("POST", "/keys/v1/providers/vault/rewrap",
+           encode_rewrap(std::vector<rewrap_item>(rewrap_items_max + 1, {bytes(3, 1), {}})));
+  EXPECT_EQ(a.status, 413U);
+  EXPECT_EQ(json_of(a).at("field").as_string(), "/keys");
+  EXPECT_TRUE(services.rewrapped.asked.empty());
+}
+
+TEST_F(node_api_test, publishes_the_encryption_key) {
+  const auto a = send("GET", "/keys/v1/encryption-key");
+  EXPECT_EQ(a.status, 200U);
+  EXPECT_EQ(a.body, R"({"kty":"EC"})");
+  services.encryption_key = make_error(errc::crypto_failure, "no key");
+  EXPECT_GE(send("GET", "/keys/v1/encryption-key").status, 400U);
+}
+
+TEST_F(node_api_test, tells_auditors_how_often_primary_keys_were_used) {
+  const std::string path = "/keys/v1/admin/providers/vault/uses";
+  EXPECT_EQ(send("GET", path).status, 401U);
+  EXPECT_TRUE(services.uses_asked.empty());
+  const auto a = send("GET", path, "", made().auditor);
+  EXPECT_EQ(a.status, 200U);
+  EXPECT_EQ(a.body, R"({"since":1})");
+  EXPECT_EQ(services.uses_asked, std::vector<std::string>{"vault"});
+  services.uses = make_error(errc::not_found, "there is no key provider vault");
+  EXPECT_EQ(send("GET", path, "", made().auditor).status, 404U);
 }
 
 TEST_F(node_api_test, takes_no_token_that_is_no_bearer_token) {

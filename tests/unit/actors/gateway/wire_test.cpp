@@ -440,10 +440,13 @@ TEST(wire, carries_released_keys) {
 }
 
 TEST(wire, carries_the_list_of_providers) {
-  const std::vector<provider_status> sent{{"vault", "ok", ""}, {"old", "error", "no \"answer\""}};
+  const std::vector<provider_status> sent{{"vault", "ok", "", "0a1b"},
+                                          {"old", "error", "no \"answer\""}};
   const auto read = decode_providers(encode_providers(sent));
   ASSERT_TRUE(read.ok());
   ASSERT_EQ(read->size(), 2U);
+  EXPECT_EQ((*read)[0].primary_key, "0a1b");
+  EXPECT_EQ((*read)[1].primary_key, "");
   EXPECT_EQ((*read)[1].name, "old");
   EXPECT_EQ((*read)[1].health, "error");
   EXPECT_EQ((*read)[1].detail, "no \"answer\"");

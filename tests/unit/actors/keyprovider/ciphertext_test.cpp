@@ -216,23 +216,32 @@ bytes unhex(const std::string& text) {
   return raw ? *raw : bytes{};
 }
 
-std::vector<vector_row> vectors() {
-  std::vector<vector_row> rows;
-  std::istringstream lines(test::read_text("ciphertext/v1.tsv"));
+/// The cells of each line that is no comment.
+std::vector<std::vector<std::string>> table(const std::string& file, std::size_t columns) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream lines(test::read_text(file));
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("#"))
       continue;
-    std::vector<std::string> cell;
-    std::istringstream cells(line);
-    for (std::string text; std::getline(cells, text, '\t');)
-      cell.push_back(text);
-    EXPECT_EQ(cell.size(), 10U) << line;
-    if (cell.size() != 10)
-      continue;
+    std::vector<std::string> cell(1);
+    for (const char c : line)
+      if (c == '\t')
+        cell.emplace_back();
+      else
+        cell.back() += c;
+    EXPECT_EQ(cell.size(), columns) << line;
+    if (cell.size() == columns)
+      rows.push_back(std::move(cell));
+  }
+  return rows;
+}
+
+std::vector<vector_row> vectors() {
+  std::vector<vector_row> rows;
+  for (const auto& cell : table("ciphertext/v1.tsv", 10))
     rows.push_back({cell[0], cell[2], cell[3], static_cast<unsigned>(std::stoul(cell[1])),
                     static_cast<std::uint32_t>(std::stoul(cell[4])), unhex(cell[5]), unhex(cell[6]),
                     unhex(cell[7]), unhex(cell[8]), unhex(cell[9])});
-  }
   return rows;
 }
 
@@ -276,6 +285,35 @@ TEST(ciphertext, opens_the_vectors_of_version_1) {
     ASSERT_TRUE(again);
     EXPECT_EQ(*again, row.ciphertext);
   }
+}
+
+/// What opening says, as the table writes it: the error and, for a context, the field.
+std::string verdict(const bytes& raw, const bytes& primary, const bytes& fresh,
+                    const bytes& context) {
+  const auto told = [](const error& e) {
+    return std::string(to_string(e.code)) + (e.field == "context" ? " context" : "");
+  };
+  const auto parsed = parse_ciphertext(raw);
+  if (!parsed)
+    return told(parsed.failure());
+  if (auto bound = check_context(*parsed, context); !bound)
+    return told(bound.failure());
+  const auto unwrapped = unwrap(*parsed, primary);
+  if (!unwrapped || unwrapped->size() != fresh_key_bytes) {
+    // A key server that is deceived must not be enough: the body is opened all the same.
+    const auto opened = open_key(*parsed, context, crypto::secret_bytes{byte_view(fresh)});
+    return opened ? "open" : told(opened.failure());
+  }
+  const auto opened = open_key(*parsed, context, *unwrapped);
+  return opened ? "open" : told(opened.failure());
+}
+
+TEST(ciphertext, refuses_damaged_vectors_as_every_release_must) {
+  const auto rows = table("ciphertext/v1-damaged.tsv", 6);
+  ASSERT_EQ(rows.size(), 100U);
+  for (const auto& row : rows)
+    EXPECT_EQ(verdict(unhex(row[5]), unhex(row[2]), unhex(row[3]), unhex(row[4])), row[1])
+        << row[0];
 }
 
 } // namespace

@@ -425,6 +425,60 @@ TEST_F(gate_test, refuses_sizes_that_are_not_allowed) {
 
 /// Everything is wrong; then, step by step, the first wrong thing is mended. Each time the next
 /// step, and no other, must be the one that says no.
+TEST_F(gate_test, refuses_sizes_of_encrypt_and_rewrap) {
+  auto g = make();
+  const auto encrypt = [&](std::size_t jwe, std::size_t context) {
+    const auto r = g.admit(encrypt_key{call.caller, "vault", std::string(jwe, 'j'), bytes(context)},
+                           snapshot(), now);
+    return r ? std::string() : r.failure().check + " " + r.failure().field;
+  };
+  EXPECT_EQ(encrypt(1, 0), "");
+  EXPECT_EQ(encrypt(key_jwe_bytes_max, context_bytes_max), "");
+  EXPECT_EQ(encrypt(0, 0), "gate-request jwe");
+  EXPECT_EQ(encrypt(key_jwe_bytes_max + 1, 0), "gate-request jwe");
+  EXPECT_EQ(encrypt(1, context_bytes_max + 1), "gate-request context");
+  const auto rewrap = [&](std::vector<rewrap_item> items) {
+    const auto r = g.admit(rewrap_keys{call.caller, "vault", std::move(items)}, snapshot(), now);
+    return r ? std::string() : r.failure().check + " " + r.failure().field;
+  };
+  const rewrap_item good{bytes(100), {}};
+  EXPECT_EQ(rewrap({good}), "");
+  EXPECT_EQ(rewrap(std::vector<rewrap_item>(rewrap_items_max, good)), "");
+  EXPECT_EQ(rewrap({}), "gate-request keys");
+  EXPECT_EQ(rewrap(std::vector<rewrap_item>(rewrap_items_max + 1, good)), "gate-request keys");
+  EXPECT_EQ(rewrap({good, {{}, {}}}), "gate-request keys/1/ciphertext");
+  EXPECT_EQ(rewrap({good, good, {bytes(kek_ciphertext_bytes_max + 1), {}}}),
+            "gate-request keys/2/ciphertext");
+  EXPECT_EQ(rewrap({{bytes(1), bytes(context_bytes_max + 1)}}), "gate-request keys/0/context");
+}
+
+TEST_F(gate_test, a_rewrap_weighs_as_its_ciphertexts) {
+  gate_limits limits;
+  limits.calls_per_second_max = 10;
+  limits.calls_burst_max = 50;
+  auto g = make(limits);
+  const auto rewrap = [&](std::size_t n, std::int64_t at) {
+    const auto r =
+        g.admit(rewrap_keys{call.caller, "vault", std::vector<rewrap_item>(n, {bytes(9), {}})},
+                snapshot(), at);
+    return r ? std::uint32_t{0} : r.failure().retry_after_s.value_or(999);
+  };
+  EXPECT_EQ(rewrap(1000, now), 0U); // 21 calls
+  EXPECT_EQ(rewrap(1000, now), 0U);
+  EXPECT_EQ(rewrap(49, now), 0U); // one call
+  EXPECT_EQ(rewrap(50, now), 0U); // two
+  EXPECT_EQ(rewrap(1000, now), 2U) << "16 of 21 are missing, and 10 come each second";
+  EXPECT_EQ(rewrap(1000, now + 1), 1U);
+  EXPECT_EQ(rewrap(1000, now + 2), 0U);
+  // One that weighs more than all there can be passes when all is there.
+  limits.calls_burst_max = 5;
+  auto narrow = make(limits);
+  const rewrap_keys heavy{call.caller, "vault", std::vector<rewrap_item>(1000, {bytes(9), {}})};
+  EXPECT_TRUE(narrow.admit(heavy, snapshot(), now));
+  EXPECT_EQ(narrow.admit(heavy, snapshot(), now).failure().check, "gate-rate");
+  EXPECT_TRUE(narrow.admit(heavy, snapshot(), now + 1));
+}
+
 TEST_F(gate_test, judges_in_order) {
   gate_limits limits;
   limits.calls_burst_max = 1;

@@ -1,9 +1,13 @@
 #include "tests/unit/adapters/crypto/vectors.hpp"
 
+#include <mutex>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <optional>
+#include <set>
+#include <thread>
+#include <vector>
 
 namespace custos::crypto {
 namespace {
@@ -239,6 +243,33 @@ TEST(ecdh, both_sides_agree) {
   EXPECT_FALSE(ecdh(a_public, b).ok()) << "no private key";
   EXPECT_FALSE(ecdh(a, *generate_rsa(2048)).ok());
   EXPECT_FALSE(ecdh(key(), b).ok());
+}
+
+/// SubjectPublicKeyInfo whose point is infinity: one octet 00 (SEC 1, 2.3.4). It is on the curve,
+/// so that reading it may go well; nothing may be agreed with it.
+TEST(ecdh, agrees_with_no_point_at_infinity) {
+  const auto infinity =
+      public_key_from_spki(*from_hex("3019301306072a8648ce3d020106082a8648ce3d03010703020000"));
+  if (infinity)
+    EXPECT_FALSE(ecdh(*generate_p256(), *infinity).ok());
+}
+
+/// Keys are made in a context that their thread keeps.
+TEST(ecdh, keys_of_many_threads_are_all_different) {
+  std::mutex mutex;
+  std::set<bytes> seen;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) {
+        const auto point = generate_p256()->spki_der();
+        const std::lock_guard guard(mutex);
+        seen.insert(point);
+      }
+    });
+  for (auto& t : threads)
+    t.join();
+  EXPECT_EQ(seen.size(), 200U);
 }
 
 /// A private key on P-256 as PKCS#8 without its public part (RFC 5915, 3).

@@ -1,4 +1,5 @@
 #include "adapters/jose/internal.hpp"
+#include "adapters/jose/jwe_key.hpp"
 #include "tests/unit/adapters/jose/jwk_keys.hpp"
 
 #include <filesystem>
@@ -74,6 +75,23 @@ TEST(jwe, header_names_algorithms_and_key) {
   EXPECT_EQ(text_of(header, "kid"), "k1");
   EXPECT_EQ(header.at("epk").as_object().size(), 4U);
   EXPECT_NE(split(sealed())[0], parts[0]) << "the ephemeral key must be fresh";
+}
+
+TEST(jwe, says_whose_it_is_before_it_is_opened) {
+  EXPECT_EQ(*key_id_of_jwe(sealed()), "k1");
+  const auto without = encrypt_ecdh_es_a256kw(recipient(), "", as_bytes("x"));
+  EXPECT_EQ(*key_id_of_jwe(*without), "");
+  EXPECT_EQ(key_id_of_jwe("a.b").failure().check, "jwe-form");
+  EXPECT_EQ(key_id_of_jwe(std::string(token_bytes_max + 1, 'x')).failure().check, "jwe-size");
+  EXPECT_EQ(key_id_of_jwe("!.a.b.c.d").failure().check, "jwe-form");
+  const auto with = [](std::string_view header) {
+    return key_id_of_jwe(crypto::base64url(as_bytes(header)) + ".a.b.c.d");
+  };
+  EXPECT_EQ(with(R"({"kid":1})").failure().check, "jwe-header");
+  EXPECT_EQ(with(R"({"kid":")" + std::string(kid_bytes_max + 1, 'k') + "\"}").failure().check,
+            "jwe-header");
+  EXPECT_EQ(with(R"({"kid":"a","crit":[]})").failure().check, "jwe-critical");
+  EXPECT_EQ(*with(R"({"kid":"a"})"), "a");
 }
 
 TEST(jwe, refuses_any_changed_character) {
