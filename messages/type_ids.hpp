@@ -99,7 +99,14 @@
   X(custos::membership_changed)                                                                    \
   X(custos::transfer_leadership)                                                                   \
   X(custos::get_cluster_status)                                                                    \
-  X(custos::cluster_status)
+  X(custos::cluster_status)                                                                        \
+  X(custos::put_key)                                                                               \
+  X(custos::key_put)                                                                               \
+  X(custos::call_key_service)                                                                      \
+  X(custos::key_service_answer)                                                                    \
+  X(custos::rewrap_now)                                                                            \
+  X(custos::get_rewrap_status)                                                                     \
+  X(custos::rewrap_status)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)
