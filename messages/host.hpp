@@ -98,4 +98,46 @@ struct key_ready {
   bytes ciphertext; ///< of a generated key
 };
 
+/// A key of the consumer's own, to become a ciphertext.
+struct put_key {
+  std::string provider;
+  crypto::secret_ptr key; ///< kek_bytes_min to kek_bytes_max
+  bytes context;
+};
+struct key_put {
+  bytes ciphertext;
+};
+
+/// One call to the key service, with the host's token and its connection.
+struct call_key_service {
+  std::string method; ///< "GET" or "POST"
+  std::string path;   ///< "/keys/v1/..."
+  std::string body;
+};
+/// Of an answer with status 200; any other one is an error.
+struct key_service_answer {
+  std::string body;
+};
+
+/// The background rewrap of ciphertexts on this host. Times in unix seconds, 0: never.
+struct rewrap_now {};
+struct get_rewrap_status {};
+struct rewrap_problem {
+  std::string file;
+  std::string message;
+};
+inline constexpr std::size_t rewrap_problems_max = 20; ///< that are told; all are counted
+struct rewrap_status {
+  bool configured = false;
+  std::int64_t last_check = 0;  ///< that could ask the key service
+  std::int64_t last_rewrap = 0; ///< of at least one file
+  std::int64_t next_check = 0;
+  std::uint64_t files = 0;     ///< seen by the last check
+  std::uint64_t pending = 0;   ///< of them under an older primary key, and not damaged
+  std::uint64_t rewrapped = 0; ///< since this host was set up
+  std::uint64_t failed = 0;    ///< files that could not be read, opened or replaced
+  std::vector<rewrap_problem> problems;
+  std::string error; ///< why the last check could not be made; empty if it could
+};
+
 } // namespace custos

@@ -97,8 +97,17 @@ using host_agent_api =
                      /// Answers when the attempt has ended.
                      caf::replies_to<attest_now>::with<host_status>,
                      caf::replies_to<request_key>::with<key_ready>,
+                     caf::replies_to<call_key_service>::with<key_service_answer>,
                      /// From timers and socket threads of its own.
                      caf::reacts_to<tick>, caf::reacts_to<deferred_call>>;
+
+/// The host's own keys and ciphertexts: encrypts what consumers bring, brings files under a new
+/// primary key. Detached: it reads and writes files.
+using host_keys_api =
+    caf::typed_actor<caf::replies_to<put_key>::with<key_put>,
+                     /// Answers when the check, and what it found to do, is done.
+                     caf::replies_to<rewrap_now>::with<rewrap_status>,
+                     caf::replies_to<get_rewrap_status>::with<rewrap_status>, caf::reacts_to<tick>>;
 
 /// Append-only audit log. Detached: it writes files.
 using audit_api = caf::typed_actor<caf::reacts_to<audit_record>,

@@ -104,6 +104,13 @@
   X(custos::key_encrypted)                                                                         \
   X(custos::rewrap_keys)                                                                           \
   X(custos::keys_rewrapped)
+  X(custos::put_key)                                                                               \
+  X(custos::key_put)                                                                               \
+  X(custos::call_key_service)                                                                      \
+  X(custos::key_service_answer)                                                                    \
+  X(custos::rewrap_now)                                                                            \
+  X(custos::get_rewrap_status)                                                                     \
+  X(custos::rewrap_status)
 
 #define CUSTOS_UNSAFE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 CUSTOS_LOCAL_TYPES(CUSTOS_UNSAFE)

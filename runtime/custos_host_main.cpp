@@ -1,24 +1,16 @@
 // custos-host: the agent on every trusted host, and the way local consumers get keys from it.
 
-#include "adapters/json/json.hpp"
-#include "messages/keys.hpp"
-#include "runtime/files.hpp"
+#include "runtime/consumer/agent_client.hpp"
+#include "runtime/consumer/commands.hpp"
 #include "runtime/host_process.hpp"
-#include "runtime/local_socket.hpp"
 #include "runtime/log.hpp"
 
-#include <boost/json.hpp>
 #include <iostream>
 
 namespace {
 
 using namespace custos;
 using namespace custos::runtime;
-namespace bj = boost::json;
-
-constexpr unsigned local_timeout_s = 100;
-constexpr std::size_t local_text_bytes_max = 4096;
-
 int run(const host_options& options) {
   if (const auto code = start_process("custos-host", options.common))
     return *code;
@@ -41,125 +33,151 @@ int run(const host_options& options) {
   return exit_ok;
 }
 
-int complain(const error& e) {
-  std::cerr << "custos-host: " << (e.field.empty() ? "" : e.field + ": ") << e.message << "\n";
-  switch (e.code) {
-  case errc::unavailable:
-  case errc::timeout:
-    return exit_unavailable;
-  case errc::forbidden:
-    return exit_denied;
-  case errc::not_found:
-    return exit_no_input;
-  case errc::storage_failure:
-    return exit_cannot_create;
-  default:
-    return exit_bad_data;
-  }
+bool is_attested(json::object& answer) {
+  auto state = answer.string("state", 64);
+  return state && *state == "attested";
 }
 
-/// One question to the daemon; its refusals are printed and become the exit code.
-std::optional<int> ask(const std::string& socket, const bj::object& question,
-                       crypto::secret_bytes& out) {
-  auto answer = ask_local(socket, bj::serialize(question), local_timeout_s);
-  if (!answer)
-    return complain(answer.failure());
-  auto parsed = json::parse_object(as_text(answer->reveal_secret()));
-  if (!parsed)
-    return complain(parsed.failure());
-  if (question.at("op") != "status" && question.at("op") != "attest" && parsed->has("error")) {
-    auto refusal = make_error(errc::internal, "the agent refused without a reason");
-    if (auto told = parsed->string("message", local_text_bytes_max); told)
-      refusal.message = *std::move(told);
-    if (auto field = parsed->optional_string("field", local_text_bytes_max); field && *field)
-      refusal.field = **std::move(field);
-    const auto code = parsed->string("error", local_text_bytes_max);
-    const int as_complained = complain(refusal);
-    return code && (*code == "unavailable" || *code == "timeout") ? exit_unavailable
-           : code && *code == "forbidden"                         ? exit_denied
-           : code                                                 ? exit_failure
-                                                                  : as_complained;
-  }
-  out = *std::move(answer);
-  return std::nullopt;
+bool is_rewrapped(json::object& answer) {
+  auto pending = answer.integer("pending", 0, INT64_MAX);
+  auto failed = answer.integer("failed", 0, INT64_MAX);
+  auto why = answer.string("error", 65536);
+  return pending && *pending == 0 && failed && *failed == 0 && why && why->empty();
 }
 
-struct key_options {
-  std::string provider;
-  std::string ciphertext; ///< file to decrypt
-  std::string ciphertext_out;
-  std::string context; ///< text, bound to the key
-  std::string out = "-";
-  unsigned key_bytes = 32;
+/// The commands of local consumers.
+class commands {
+public:
+  explicit commands(program& app) : app_(app) {
+    add_get_key();
+    add_put_key();
+    add_exec();
+    status_ = command("status", "What the running agent says; exit 0 if attested");
+    attest_ = command("attest", "Attests again, now; exit 0 if attested");
+    rewrap_ = command("rewrap", "Brings the ciphertext files of --rewrap under the present primary "
+                                "keys, now; exit 0 if all are");
+  }
+
+  /// The exit code of the command that was given, if one was.
+  std::optional<int> run(const std::string& socket) {
+    if (status_->parsed())
+      return print_answer(socket, "status", is_attested);
+    if (attest_->parsed())
+      return print_answer(socket, "attest", is_attested);
+    if (rewrap_->parsed())
+      return print_answer(socket, "rewrap", is_rewrapped);
+    if (!get_->parsed() && !put_->parsed() && !exec_->parsed())
+      return std::nullopt;
+    prepare_for_keys();
+    if (exec_->parsed())
+      return exec_with_keys(socket, for_exec_);
+    if (get_context_->count() != 0)
+      for_get_.from.context = get_text_;
+    for_get_.to.format = *key_format_of(get_format_);
+    if (get_->parsed())
+      return get_key(socket, for_get_);
+    if (put_context_->count() != 0)
+      for_put_.to.context = put_text_;
+    for_put_.format = *key_format_of(put_format_);
+    return put_key(socket, for_put_);
+  }
+
+private:
+  CLI::App* command(const char* name, const char* description) {
+    return app_.app().add_subcommand(name, description)->fallthrough()->configurable(false);
+  }
+
+  void add_get_key() {
+    get_ = command("get-key", "Opens the key of a ciphertext file through the running agent, or "
+                              "makes a new one");
+    get_->add_option("--provider", for_get_.from.provider,
+                     "Trusted key provider of a new key; a ciphertext names its own");
+    auto* const file =
+        get_->add_option("--ciphertext", for_get_.from.ciphertext, "File with the ciphertext");
+    get_->add_flag("--create", for_get_.create,
+                   "Makes a new key if the ciphertext file is not there")
+        ->needs(file);
+    get_->add_option("--ciphertext-out", for_get_.ciphertext_out,
+                     "Makes a new key; its ciphertext goes there, and over nothing")
+        ->excludes(file);
+    get_context_ = get_->add_option("--context", get_text_,
+                                    "Text bound to the key: the same is needed to open it; kept in "
+                                    "FILE.context when a key is made, and read from there");
+    get_->add_option("--bytes", for_get_.key_bytes, "Length of a new key")
+        ->check(CLI::Range(16, 64))
+        ->capture_default_str();
+    get_->add_option("--out", for_get_.to.out,
+                     "Where the key goes: a file on tmpfs (mode 0400), - for standard output")
+        ->capture_default_str();
+    get_->add_option(
+            "--format", get_format_,
+            "Form of the key; systemd-credential: raw, --out being FOLDER/NAME, the folder "
+            "is made")
+        ->check(CLI::IsMember({"raw", "hex", "base64", "systemd-credential"}))
+        ->capture_default_str();
+    get_->add_flag("--force", for_get_.to.force, "A terminal or a file on a disk all the same");
+  }
+
+  void add_put_key() {
+    put_ =
+        command("put-key", "Makes the ciphertext of a key of your own, through the running agent");
+    put_->add_option("--provider", for_put_.to.provider, "Trusted key provider")->required();
+    put_->add_option("--ciphertext", for_put_.to.ciphertext,
+                     "Where the ciphertext goes, and over nothing")
+        ->required();
+    put_->add_option("--in", for_put_.in, "File with the key, - for standard input")
+        ->capture_default_str();
+    put_->add_option("--format", put_format_, "Form of the key there")
+        ->check(CLI::IsMember({"raw", "hex", "base64"}))
+        ->capture_default_str();
+    put_context_ =
+        put_->add_option("--context", put_text_, "Text bound to the key; kept in FILE.context");
+  }
+
+  void add_exec() {
+    exec_ =
+        command("exec", "Runs a program with keys in files that are in memory only: {NAME} in "
+                        "its arguments, and CUSTOS_KEY_NAME in its environment, are their paths");
+    exec_->add_option("--key", for_exec_.keys, "NAME=FILE: a ciphertext file; may be repeated")
+        ->take_all()
+        ->required();
+    exec_->add_option("program", for_exec_.command, "Program and arguments, after --")
+        ->required()
+        ->take_all();
+  }
+
+  program& app_;
+  CLI::App* get_ = nullptr;
+  CLI::App* put_ = nullptr;
+  CLI::App* exec_ = nullptr;
+  CLI::App* status_ = nullptr;
+  CLI::App* attest_ = nullptr;
+  CLI::App* rewrap_ = nullptr;
+  CLI::Option* get_context_ = nullptr;
+  CLI::Option* put_context_ = nullptr;
+  get_key_options for_get_;
+  put_key_options for_put_;
+  exec_options for_exec_;
+  std::string get_text_;
+  std::string put_text_;
+  std::string get_format_ = "raw";
+  std::string put_format_ = "raw";
 };
-
-int get_key(const std::string& socket, const key_options& o) {
-  bj::object question{{"op", o.ciphertext.empty() ? "generate" : "decrypt"},
-                      {"provider", o.provider}};
-  if (!o.context.empty())
-    question["context"] = crypto::base64url(as_bytes(o.context));
-  if (o.ciphertext.empty()) {
-    if (o.ciphertext_out.empty())
-      return complain(field_error(errc::invalid_argument, "--ciphertext-out",
-                                  "expected a file: without its ciphertext a new key is lost"));
-    question["bytes"] = o.key_bytes;
-  } else {
-    auto file = read_text_file(o.ciphertext, kek_ciphertext_bytes_max);
-    if (!file)
-      return complain(file.failure());
-    question["ciphertext"] = crypto::base64url(as_bytes(*file));
-  }
-  crypto::secret_bytes answer;
-  if (const auto code = ask(socket, question, answer))
-    return *code;
-  auto parsed = json::parse_object(as_text(answer.reveal_secret()));
-  auto key = parsed ? parsed->base64url("key", kek_bytes_max) : result<bytes>(parsed.failure());
-  if (!key)
-    return complain(key.failure());
-  const crypto::secret_bytes secret(*key);
-  crypto::wipe(key->data(), key->size());
-  if (o.ciphertext.empty()) {
-    auto ciphertext = parsed->base64url("ciphertext", kek_ciphertext_bytes_max);
-    if (!ciphertext)
-      return complain(ciphertext.failure());
-    if (auto written = write_file(o.ciphertext_out, *ciphertext, 0644); !written)
-      return complain(written.failure());
-  }
-  if (o.out != "-") {
-    if (auto written = write_file(o.out, secret.reveal_secret(), 0600); !written)
-      return complain(written.failure());
-    return exit_ok;
-  }
-  const auto raw = secret.reveal_secret();
-  std::cout
-      .write(reinterpret_cast<const char*>(raw.data()), static_cast<std::streamsize>(raw.size()))
-      .flush();
-  return std::cout ? exit_ok : exit_cannot_create;
-}
-
-int print_answer(const std::string& socket, const char* op) {
-  crypto::secret_bytes answer;
-  if (const auto code = ask(socket, {{"op", op}}, answer))
-    return *code;
-  std::cout << as_text(answer.reveal_secret());
-  auto parsed = json::parse_object(as_text(answer.reveal_secret()));
-  auto state = parsed ? parsed->string("state", 64) : result<std::string>(parsed.failure());
-  return state && *state == "attested" ? exit_ok : exit_failure;
-}
 
 } // namespace
 
 int main(int argc, char** argv) try {
   host_options options;
-  key_options key;
   program app("custos-host",
               "The Custos agent of a trusted host: attests through the TPM, keeps the token fresh, "
               "hands keys to local consumers.",
               "  custos-host --config /etc/custos/host.toml\n"
               "  custos-host --name web-1 --management-ca ca.pem --listen 0.0.0.0:443\n"
-              "  custos-host get-key --provider disk --ciphertext-out volume.kek --out volume.key\n"
-              "  custos-host get-key --provider disk --ciphertext volume.kek | cryptsetup open "
-              "--key-file - ...\n"
+              "  custos-host get-key --ciphertext volume.ckek --create --provider disk | "
+              "cryptsetup luksFormat --key-file - ...\n"
+              "  custos-host get-key --ciphertext volume.ckek | cryptsetup open --key-file - ...\n"
+              "  custos-host put-key --provider disk --ciphertext db.ckek --in db.key\n"
+              "  custos-host exec --key db=db.ckek -- server --key-file {db}\n"
               "  custos-host status\n");
   app.option("--name", options.name, "Host id, as it will be in tokens");
   app.option("--data-dir", options.data_dir, "Data directory");
@@ -172,6 +190,16 @@ int main(int argc, char** argv) try {
   app.option("--socket", options.socket, "Unix socket for local consumers");
   app.option("--allowed-uids", options.allowed_uids,
              "Users beside root and the agent's own that may ask for keys");
+  app.option("--allowed-gids", options.allowed_gids, "Groups whose members may, too");
+  app.option("--credential-socket", options.credential_socket,
+             "Unix socket for LoadCredential= of units; empty: none");
+  app.option("--credentials", options.credentials,
+             "Folder with the ciphertexts of units' credentials: UNIT/NAME.ckek");
+  app.option("--rewrap", options.rewrap,
+             "Ciphertext files to bring under a new primary key: patterns, folders of .ckek files");
+  app.option("--rewrap-check-seconds", options.rewrap_check_s,
+             "Seconds between two looks for a new primary key")
+      ->check(CLI::Range(1, 86400));
   app.option("--tcti", options.tcti, "The TPM, as tss2-tctildr takes it");
   app.option("--event-log", options.event_log, "Boot event log of the kernel");
   app.option("--ima-log", options.ima_log,
@@ -188,39 +216,11 @@ int main(int argc, char** argv) try {
   app.option("--reporting-token", options.reporting_token,
              "File for a token to show to others; it gives access to no key");
   app.add_common(options.common);
-  auto* const get =
-      app.app()
-          .add_subcommand("get-key",
-                          "Generates a key, or opens a ciphertext, through the running agent")
-          ->fallthrough()
-          ->configurable(false);
-  get->add_option("--provider", key.provider, "Trusted key provider")->required();
-  get->add_option("--ciphertext", key.ciphertext,
-                  "File with the ciphertext to open; without it a new key is generated");
-  get->add_option("--ciphertext-out", key.ciphertext_out, "Where the ciphertext of a new key goes");
-  get->add_option("--context", key.context, "Text bound to the key: the same is needed to open it");
-  get->add_option("--bytes", key.key_bytes, "Length of a new key")
-      ->check(CLI::Range(16, 64))
-      ->capture_default_str();
-  get->add_option("--out", key.out, "Where the key goes (mode 0600), - for standard output")
-      ->capture_default_str();
-  auto* const status =
-      app.app()
-          .add_subcommand("status", "What the running agent says; exit 0 if attested")
-          ->fallthrough()
-          ->configurable(false);
-  auto* const attest = app.app()
-                           .add_subcommand("attest", "Attests again, now; exit 0 if attested")
-                           ->fallthrough()
-                           ->configurable(false);
+  commands consumer(app);
   if (const auto code = app.parse(argc, argv))
     return *code;
-  if (get->parsed())
-    return get_key(options.socket, key);
-  if (status->parsed())
-    return print_answer(options.socket, "status");
-  if (attest->parsed())
-    return print_answer(options.socket, "attest");
+  if (const auto code = consumer.run(options.socket))
+    return *code;
   return run(options);
 } catch (const std::exception& e) {
   std::cerr << "custos-host: " << e.what() << "\n";

@@ -2,11 +2,14 @@
 
 #include "actors/gateway/router.hpp"
 #include "actors/host/agent_actor.hpp"
+#include "actors/host/host_keys_actor.hpp"
 #include "actors/host/logs.hpp"
 #include "actors/host/tpm_actor.hpp"
-#include "adapters/json/json.hpp"
 #include "runtime/bridge.hpp"
+#include "runtime/credential_socket.hpp"
 #include "runtime/files.hpp"
+#include "runtime/host_json.hpp"
+#include "runtime/local_api.hpp"
 #include "runtime/local_socket.hpp"
 #include "runtime/log.hpp"
 #include "runtime/ops_server.hpp"
@@ -22,80 +25,15 @@ namespace bj = boost::json;
 
 namespace {
 
-constexpr std::chrono::milliseconds agent_budget{30000};
-constexpr std::chrono::milliseconds attest_budget{90000};
 constexpr std::size_t pem_bytes_max = 256U << 10U;
 
 struct host_actor_config : caf::actor_system_config {
   explicit host_actor_config(unsigned threads) { configure_actor_system(*this, threads); }
 };
 
-bj::object json_of(const host_status& s) {
-  bj::object o{{"host", s.host},
-               {"state", s.state},
-               {"image", bj::object{{"name", s.image}, {"version", s.image_version}}},
-               {"token_expires", s.token_expires},
-               {"last_attested", s.last_attested},
-               {"next_attempt", s.next_attempt},
-               {"services_revision", s.services_revision},
-               {"services_fingerprint", s.services_fingerprint},
-               {"error", s.error},
-               {"check", s.check},
-               {"retryable", s.retryable},
-               {"ak_name", s.ak_name}};
-  if (s.pcr)
-    o["pcr"] = *s.pcr;
-  if (s.event)
-    o["event"] = *s.event;
-  if (s.boot)
-    o["boot"] =
-        bj::object{{"reset_count", s.boot->reset_count}, {"restart_count", s.boot->restart_count}};
-  return o;
-}
-
 http::response json_response(const bj::value& v) {
   http::response r;
   r.body = bj::serialize(v);
-  return r;
-}
-
-crypto::secret_bytes secret_line(const bj::object& o) {
-  auto text = bj::serialize(o);
-  crypto::secret_bytes out(as_bytes(text));
-  crypto::wipe(text.data(), text.size());
-  return out;
-}
-
-bj::object local_error(const error& e) {
-  bj::object o{{"error", to_string(e.code)}, {"message", e.message}};
-  if (!e.field.empty())
-    o["field"] = e.field;
-  if (!e.check.empty())
-    o["check"] = e.check;
-  if (e.pcr)
-    o["pcr"] = *e.pcr;
-  if (e.event)
-    o["event"] = *e.event;
-  if (e.retryable)
-    o["retryable"] = true;
-  return o;
-}
-
-/// {"op":"generate"|"decrypt","provider",...}
-result<request_key> read_key_request(json::object& o, const std::string& op) {
-  request_key r;
-  CUSTOS_TRY(r.provider, o.string("provider", 128));
-  CUSTOS_TRY(auto context, o.optional_base64url("context", context_bytes_max));
-  r.context = std::move(context).value_or(bytes{});
-  if (op == "generate") {
-    CUSTOS_TRY(const auto n, o.optional_integer("bytes", kek_bytes_min, kek_bytes_max));
-    r.key_bytes = static_cast<std::uint32_t>(n.value_or(32));
-  } else {
-    CUSTOS_TRY(r.ciphertext, o.base64url("ciphertext", kek_ciphertext_bytes_max));
-    if (r.ciphertext.empty())
-      return field_error(errc::invalid_argument, "/ciphertext", "expected the ciphertext of a key");
-  }
-  CUSTOS_CHECK(o.finish());
   return r;
 }
 
@@ -110,8 +48,10 @@ struct host_process::impl {
   result<void> listen();
   void add_routes();
   void handle(http::request&& r, const http::responder& respond);
-  void answer_local(const std::string& line, unsigned uid, const local_responder& respond);
+  result<void> listen_locally();
+  void measure();
   void report(const host_status& s);
+  void report(const rewrap_status& s);
   void publish(const std::string& token) const;
   result<host::tpm_options> tpm_options() const;
   result<void> check_manager(const http::request& r) const;
@@ -125,14 +65,18 @@ struct host_process::impl {
   std::shared_ptr<rocksdb::kv_store> store;
   tpm_api tpm;
   host_agent_api agent;
+  host_keys_api keys;
   std::unique_ptr<bridge> calls;
+  std::unique_ptr<local_api> consumers;
   gateway::router routes;
   metrics measured;
   std::mutex status_mutex;
   host_status last;
+  rewrap_status last_rewrap;
   std::unique_ptr<http::server> ops;
   std::unique_ptr<http::server> https;
   std::unique_ptr<local_socket> local;
+  std::unique_ptr<credential_socket> credentials;
   bool stopped = false;
 };
 
@@ -152,6 +96,22 @@ void host_process::impl::report(const host_status& s) {
                                     {"retryable", s.retryable ? "true" : "false"},
                                     {"detail", s.error},
                                     {"next_attempt_in_s", std::to_string(s.next_attempt - now())}});
+}
+
+void host_process::impl::report(const rewrap_status& s) {
+  {
+    const std::lock_guard guard(status_mutex);
+    last_rewrap = s;
+  }
+  for (const auto& p : s.problems)
+    log_warning("host.rewrap_problem", {{"detail", p.message}});
+  if (!s.error.empty())
+    log_warning("host.rewrap", {{"detail", s.error}});
+  else
+    log_info("host.rewrap", {{"files", std::to_string(s.files)},
+                              {"pending", std::to_string(s.pending)},
+                              {"rewrapped", std::to_string(s.rewrapped)},
+                              {"failed", std::to_string(s.failed)}});
 }
 
 /// For local consumers to show to others: the gate takes no such token, whoever may read it.
@@ -231,6 +191,15 @@ result<void> host_process::impl::open() {
     given.publish = [this](const std::string& token) { publish(token); };
   calls = std::make_unique<bridge>(system, options.common.io_threads);
   agent = host::spawn_agent(system, std::move(given));
+  host::host_keys_dependencies own;
+  own.agent = agent;
+  own.store = store;
+  own.now = now;
+  own.rewrap = options.rewrap;
+  own.check_s = options.rewrap_check_s;
+  own.report = [this](const rewrap_status& s) { report(s); };
+  keys = host::spawn_host_keys(system, std::move(own));
+  consumers = std::make_unique<local_api>(*calls, agent, keys);
   return {};
 }
 
@@ -278,8 +247,8 @@ void host_process::impl::add_routes() {
     };
   };
   const auto answer_status = [](const http::responder& respond) {
-    return [respond](result<host_status> s) {
-      respond(s ? json_response(json_of(*s)) : http::problem(s.failure()));
+    return [respond](const result<bj::object>& s) {
+      respond(s ? json_response(*s) : http::problem(s.failure()));
     };
   };
   add("PUT", "/host/v1/services",
@@ -311,11 +280,11 @@ void host_process::impl::add_routes() {
       });
   add("GET", "/host/v1/status",
       [this, answer_status](gateway::routed_request&&, const http::responder& respond) {
-        calls->ask<host_status>(agent, agent_budget, get_host_status{}, answer_status(respond));
+        consumers->status(false, answer_status(respond));
       });
   add("POST", "/host/v1/attest",
       [this, answer_status](gateway::routed_request&&, const http::responder& respond) {
-        calls->ask<host_status>(agent, attest_budget, attest_now{}, answer_status(respond));
+        consumers->status(true, answer_status(respond));
       });
   add("GET", "/host/v1/tpm", [this](gateway::routed_request&&, const http::responder& respond) {
     calls->ask<tpm_identity>(
@@ -343,41 +312,75 @@ void host_process::impl::add_routes() {
       });
 }
 
-void host_process::impl::answer_local(const std::string& line, unsigned uid,
-                                      const local_responder& respond) {
-  auto o = json::parse_object(line, local_line_bytes_max);
-  auto op = o ? o->string("op", 32) : result<std::string>(o.failure());
-  if (!op)
-    return respond(secret_line(local_error(op.failure())));
-  if (*op == "status")
-    return calls->ask<host_status>(
-        agent, agent_budget, get_host_status{}, [respond](result<host_status> s) {
-          respond(secret_line(s ? json_of(*s) : local_error(s.failure())));
-        });
-  if (*op == "attest")
-    return calls->ask<host_status>(
-        agent, attest_budget, attest_now{}, [respond](result<host_status> s) {
-          respond(secret_line(s ? json_of(*s) : local_error(s.failure())));
-        });
-  if (*op != "generate" && *op != "decrypt")
-    return respond(secret_line(local_error(field_error(
-        errc::invalid_argument, "/op", "expected generate, decrypt, attest or status"))));
-  auto request = read_key_request(*o, *op);
-  if (!request)
-    return respond(secret_line(local_error(request.failure())));
-  log_info("local.key",
-           {{"op", *op}, {"provider", request->provider}, {"uid", std::to_string(uid)}});
-  calls->ask<key_ready>(agent, agent_budget, *std::move(request), [respond](result<key_ready> k) {
-    if (!k)
-      return respond(secret_line(local_error(k.failure())));
-    auto key = crypto::base64url(k->key->reveal_secret());
-    bj::object out{{"key", key}};
-    if (!k->ciphertext.empty())
-      out["ciphertext"] = crypto::base64url(k->ciphertext);
-    respond(secret_line(out));
-    auto& text = out["key"].as_string();
-    crypto::wipe(text.data(), text.size());
-    crypto::wipe(key.data(), key.size());
+namespace {
+
+/// The service manager makes the folders of sockets; who starts the agent by hand need not.
+void make_folder_of(const std::string& socket) {
+  std::error_code there_already;
+  std::filesystem::create_directories(std::filesystem::path(socket).parent_path(), there_already);
+}
+
+} // namespace
+
+result<void> host_process::impl::listen_locally() {
+  make_folder_of(options.socket);
+  local_socket_options o;
+  o.path = options.socket;
+  o.allowed_uids = options.allowed_uids;
+  o.allowed_gids = options.allowed_gids;
+  CUSTOS_TRY(local, local_socket::listen(pool, std::move(o),
+                                         [this](std::string_view line, unsigned uid,
+                                                const local_responder& respond) {
+                                           consumers->answer(line, uid, respond);
+                                         }));
+  if (options.credential_socket.empty())
+    return {};
+  make_folder_of(options.credential_socket);
+  credential_socket_options c;
+  c.path = options.credential_socket;
+  c.folder = options.credentials;
+  CUSTOS_TRY(
+      credentials,
+      credential_socket::listen(
+          pool, std::move(c), [this](request_key r, std::function<void(result<key_ready>)> done) {
+            calls->ask<key_ready>(agent, agent_budget, std::move(r), std::move(done));
+          }));
+  return {};
+}
+
+void host_process::impl::measure() {
+  measured.add([this](std::vector<metric_sample>& out) {
+    const std::lock_guard guard(status_mutex);
+    out.push_back({"custos_host_attested",
+                   "1 while the host holds a token",
+                   false,
+                   {},
+                   last.state == "attested" ? 1.0 : 0.0});
+    out.push_back({"custos_host_last_attested_seconds",
+                   "Unix time of the last granted attestation",
+                   false,
+                   {},
+                   static_cast<double>(last.last_attested)});
+    out.push_back({"custos_host_token_expires_seconds",
+                   "Unix time at which the token ends",
+                   false,
+                   {},
+                   static_cast<double>(last.token_expires)});
+    out.push_back({"custos_host_ciphertexts_pending",
+                   "Ciphertext files of this host under an older primary key",
+                   false,
+                   {},
+                   static_cast<double>(last_rewrap.pending)});
+    out.push_back({"custos_host_ciphertexts_failed",
+                   "Ciphertext files of this host that could not be read, opened or replaced",
+                   false,
+                   {},
+                   static_cast<double>(last_rewrap.failed)});
+    out.push_back({"custos_host_ciphertexts_rewrapped_total",
+                   "Ciphertext files brought under another primary key since the host was set up",
+                   true,
+                   {},
+                   static_cast<double>(last_rewrap.rewrapped)});
   });
 }
 
@@ -397,33 +400,8 @@ result<void> host_process::impl::listen() {
                                          [this](http::request&& r, const http::responder& respond) {
                                            handle(std::move(r), respond);
                                          }));
-  // The service manager makes the socket's folder; who starts the agent by hand need not.
-  std::error_code there_already;
-  std::filesystem::create_directories(std::filesystem::path(options.socket).parent_path(),
-                                      there_already);
-  CUSTOS_TRY(local, local_socket::listen(pool, {options.socket, options.allowed_uids},
-                                         [this](const std::string& line, unsigned uid,
-                                                const local_responder& respond) {
-                                           answer_local(line, uid, respond);
-                                         }));
-  measured.add([this](std::vector<metric_sample>& out) {
-    const std::lock_guard guard(status_mutex);
-    out.push_back({"custos_host_attested",
-                   "1 while the host holds a token",
-                   false,
-                   {},
-                   last.state == "attested" ? 1.0 : 0.0});
-    out.push_back({"custos_host_last_attested_seconds",
-                   "Unix time of the last granted attestation",
-                   false,
-                   {},
-                   static_cast<double>(last.last_attested)});
-    out.push_back({"custos_host_token_expires_seconds",
-                   "Unix time at which the token ends",
-                   false,
-                   {},
-                   static_cast<double>(last.token_expires)});
-  });
+  CUSTOS_CHECK(listen_locally());
+  measure();
   CUSTOS_TRY(ops, start_ops_server(pool, options.common.ops_listen, measured, [this] {
                const std::lock_guard guard(status_mutex);
                readiness r;
@@ -460,17 +438,23 @@ void host_process::stop() {
   const std::chrono::milliseconds drain_time = std::chrono::seconds(i.options.common.drain_s) / 2;
   if (i.local)
     i.local->close();
+  if (i.credentials)
+    i.credentials->close();
   if (i.https)
     i.https->drain(drain_time);
   if (i.ops)
     i.ops->drain(std::chrono::milliseconds(500));
   if (i.calls)
     i.calls->stop();
+  if (i.keys)
+    caf::anon_send_exit(i.keys, caf::exit_reason::user_shutdown);
   if (i.agent)
     caf::anon_send_exit(i.agent, caf::exit_reason::user_shutdown);
   if (i.tpm)
     caf::anon_send_exit(i.tpm, caf::exit_reason::user_shutdown);
   i.pool.stop();
+  i.consumers.reset();
+  i.keys = nullptr;
   i.agent = nullptr;
   i.tpm = nullptr;
   i.calls.reset();

@@ -20,6 +20,11 @@ struct host_options {
   std::vector<std::string> addresses{"127.0.0.1"};  ///< of this host, for its certificate
   std::string socket = "/run/custos-host/agent.sock";
   std::vector<unsigned> allowed_uids;
+  std::vector<unsigned> allowed_gids;
+  std::string credential_socket; ///< for LoadCredential= of units; empty: none
+  std::string credentials = "/etc/custos/credentials"; ///< folder: UNIT/NAME.ckek
+  std::vector<std::string> rewrap;                     ///< ciphertext files: patterns, folders
+  std::uint32_t rewrap_check_s = 300;
   std::string tcti = "device:/dev/tpmrm0";
   std::string event_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
   /// Empty: none is sent.

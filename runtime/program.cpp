@@ -59,16 +59,17 @@ void program::add_common(common_options& o) {
 /// them: CLI11 would let the file win over the environment.
 std::vector<std::string> program::with_environment(std::vector<std::string> arguments) const {
   std::vector<std::string> out;
+  // What follows belongs to another program.
+  const auto own_end = std::find(arguments.begin(), arguments.end(), "--");
   for (const auto* const o : app_.get_options()) {
     const auto variable = o->get_envname();
     const char* const value = variable.empty() ? nullptr : std::getenv(variable.c_str());
     if (value == nullptr || *value == '\0' || o == app_.get_config_ptr())
       continue;
     const auto flag = o->get_name();
-    const bool given =
-        std::any_of(arguments.begin(), arguments.end(), [&flag](const std::string& a) {
-          return a == flag || a.rfind(flag + "=", 0) == 0;
-        });
+    const bool given = std::any_of(arguments.begin(), own_end, [&flag](const std::string& a) {
+      return a == flag || a.rfind(flag + "=", 0) == 0;
+    });
     if (!given)
       out.push_back(flag + "=" + value);
   }

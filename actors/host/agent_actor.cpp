@@ -60,6 +60,7 @@ public:
           return promise;
         },
         [this](const request_key& r) { return ask_for_key(r); },
+        [this](call_key_service& c) { return forward(std::move(c)); },
         [this](const tick& t) {
           if (t.id == timer_)
             wake();
@@ -204,8 +205,8 @@ private:
 
   void post(std::vector<std::string> nodes, std::string path, std::string body,
             std::vector<http::header> headers, answered finish) {
-    nodes_.post(client_, std::move(nodes), std::move(path), std::move(body), std::move(headers),
-                std::move(finish));
+    nodes_.ask(client_, "POST", std::move(nodes), std::move(path), std::move(body),
+               std::move(headers), std::move(finish));
   }
 
   /// Goes on with the decoded answer, or fails the attempt. Answers of an older attempt are
@@ -430,8 +431,39 @@ private:
     if (!is_object_name(r.provider)) // it becomes part of a path
       return to_caf(field_error(errc::invalid_argument, "/provider",
                                 "expected the name of a trusted key provider"));
+    const bool generate = r.ciphertext.empty();
+    const auto path = "/keys/v1/providers/" + r.provider + (generate ? "/generate" : "/decrypt");
+    auto body = generate ? gateway::encode_generate(r.key_bytes, r.context)
+                         : gateway::encode_decrypt(r.ciphertext, r.context);
+    auto promise = make_response_promise<key_ready>();
+    // The key comes encrypted to the transport key of now, whichever is in force when it is there.
+    ask_key_service({"POST", path, std::move(body)},
+                    [promise, transport = transport_](result<std::string> answer) mutable {
+                      auto key = answer ? open_released(transport, *answer)
+                                        : result<key_ready>(answer.failure());
+                      if (key)
+                        promise.deliver(*std::move(key));
+                      else
+                        promise.deliver(to_caf(key.failure()));
+                    });
+    return promise;
+  }
+
+  caf::result<key_service_answer> forward(call_key_service c) {
+    auto promise = make_response_promise<key_service_answer>();
+    ask_key_service(std::move(c), [promise](result<std::string> body) mutable {
+      if (body)
+        promise.deliver(key_service_answer{*std::move(body)});
+      else
+        promise.deliver(to_caf(body.failure()));
+    });
+    return promise;
+  }
+
+  /// With the token; gives the body of an answer with status 200.
+  void ask_key_service(call_key_service c, std::function<void(result<std::string>)> finish) {
     if (!services_ || services_->keys.empty())
-      return to_caf(make_error(errc::unavailable, "no key service is configured on this host"));
+      return finish(make_error(errc::unavailable, "no key service is configured on this host"));
     if (token_.empty() || token_expires_ <= given_.now()) {
       auto e = make_error(errc::unavailable,
                           "the host is not attested: " +
@@ -440,39 +472,25 @@ private:
       e.check = status_.check;
       e.pcr = status_.pcr;
       e.event = status_.event;
-      return to_caf(std::move(e));
+      return finish(std::move(e));
     }
-    const bool generate = r.ciphertext.empty();
-    const auto path = "/keys/v1/providers/" + r.provider + (generate ? "/generate" : "/decrypt");
-    auto body = generate ? gateway::encode_generate(r.key_bytes, r.context)
-                         : gateway::encode_decrypt(r.ciphertext, r.context);
-    auto promise = make_response_promise<key_ready>();
-    post(services_->keys, path, std::move(body), {{"Authorization", "Bearer " + token_}},
-         [this, promise, token = token_](result<http::response> answer) mutable {
-           release(std::move(answer), promise, token);
-         });
-    return promise;
+    nodes_.ask(client_, std::move(c.method), services_->keys, std::move(c.path), std::move(c.body),
+               {{"Authorization", "Bearer " + token_}},
+               [this, finish = std::move(finish), token = token_](
+                   const result<http::response>& answer) { finish(judged(answer, token)); });
   }
 
-  static void refuse(caf::typed_response_promise<key_ready>& promise, caf::error e) {
-    promise.deliver(std::move(e));
-  }
-
-  void release(result<http::response> answer, caf::typed_response_promise<key_ready>& promise,
-               const std::string& token) {
+  result<std::string> judged(const result<http::response>& answer, const std::string& token) {
     if (!answer)
-      return refuse(promise, to_caf(answer.failure()));
+      return answer.failure();
     if (answer->status != 200) {
       auto e = http::error_of(*answer);
       if (wants_new_token(e) && token == token_)
         attest_anew(e);
-      return refuse(promise, to_caf(std::move(e)));
+      return e;
     }
     policy_.key_released();
-    auto key = open_released(transport_, answer->body);
-    if (!key)
-      return refuse(promise, to_caf(key.failure()));
-    promise.deliver(*std::move(key));
+    return answer->body;
   }
 
   void attest_anew(const error& e) {

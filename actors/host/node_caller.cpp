@@ -17,6 +17,7 @@ bool is_away(const result<http::response>& r) {
 
 struct node_caller::question {
   std::shared_ptr<http::client> through;
+  std::string method;
   std::vector<std::string> nodes;
   std::string path;
   std::string body;
@@ -26,17 +27,17 @@ struct node_caller::question {
   std::size_t tried = 0;
 };
 
-void node_caller::post(std::shared_ptr<http::client> through, std::vector<std::string> nodes,
-                       std::string path, std::string body, std::vector<http::header> headers,
-                       answered finish) {
-  call({std::move(through), std::move(nodes), std::move(path), std::move(body), std::move(headers),
-        std::move(finish), preferred_, 0});
+void node_caller::ask(std::shared_ptr<http::client> through, std::string method,
+                      std::vector<std::string> nodes, std::string path, std::string body,
+                      std::vector<http::header> headers, answered finish) {
+  call({std::move(through), std::move(method), std::move(nodes), std::move(path), std::move(body),
+        std::move(headers), std::move(finish), preferred_, 0});
 }
 
 void node_caller::call(question q) {
   const auto index = (q.first + q.tried) % q.nodes.size();
   http::call c;
-  c.method = "POST";
+  c.method = q.method;
   c.url = q.nodes[index] + q.path;
   c.body = q.body;
   c.headers = q.headers;

@@ -23,8 +23,9 @@ public:
 
   /// `through` is the client of the configuration that asks: another one may be in force, or none,
   /// when the next node's turn comes. At least one node, as "https://host:port".
-  void post(std::shared_ptr<http::client> through, std::vector<std::string> nodes, std::string path,
-            std::string body, std::vector<http::header> headers, answered finish);
+  void ask(std::shared_ptr<http::client> through, std::string method,
+           std::vector<std::string> nodes, std::string path, std::string body,
+           std::vector<http::header> headers, answered finish);
 
   /// Which of `nodes` is asked first.
   [[nodiscard]] const std::string& preferred(const std::vector<std::string>& nodes) const {
