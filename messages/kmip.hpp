@@ -61,6 +61,26 @@ struct key_state {
   std::string state;
 };
 
+/// The symmetric keys that have this Name (KMIP Locate). Several: the name is not unique there.
+struct find_keys {
+  std::string name;
+};
+struct keys_found {
+  std::vector<std::string> unique_identifiers;
+};
+
+/// What the server tells of a key (KMIP Get Attributes). What it leaves out is empty, or 0.
+struct get_key_attributes {
+  std::string unique_identifier;
+};
+struct key_attributes {
+  std::string state;       ///< as key_state
+  std::string object_type; ///< "Symmetric Key", ...
+  std::string algorithm;   ///< "AES", ...
+  std::uint32_t length_bits = 0;
+  std::uint32_t usage_mask = 0; ///< Encrypt 4, Decrypt 8, ... (KMIP 1.4, 9.1.3.3.1)
+};
+
 /// Create an AES-256 key (Encrypt | Decrypt) of this Name, then Activate it. Never resent blindly.
 struct create_key {
   std::string name;

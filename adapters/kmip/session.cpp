@@ -11,18 +11,24 @@ namespace {
 /// Discover Versions exists from here on, so that its own header says this (KMIP 1.1, 4.26).
 constexpr protocol_version discover_header{1, 1};
 constexpr protocol_version oldest{1, 0};
+constexpr protocol_version first_of_2{2, 0};
 
 /// How a server that knows no 1.1 answers a Discover Versions.
 bool is_older_than_discover(const response& r) {
   return r.reason == result_reason::operation_not_supported ||
-         r.reason == result_reason::invalid_message ||
-         r.reason == result_reason::unsupported_protocol_version;
+         r.reason == result_reason::invalid_message;
+}
+
+/// How a server that knows only 2.x answers one: the reason itself begins with 2.0.
+bool is_newer_than_discover(const response& r) {
+  return r.reason == result_reason::unsupported_protocol_version;
 }
 
 } // namespace
 
 session::session(session_options options) : options_(std::move(options)) {
   assert(options_.new_id && options_.in_flight_max > 0);
+  assert(options_.batch_max > 0 && options_.batch_max <= batch_items_max);
 }
 
 session_effects session::start() {
@@ -45,7 +51,7 @@ session_effects session::submit(std::uint64_t ticket, request r) {
   if (phase_ == phase::closed)
     out.completed.push_back(
         {ticket, make_error(errc::unavailable, "the connection to the key server is closed")});
-  else if (waiting_.size() + in_flight_.size() >= session_requests_max)
+  else if (waiting_.size() + requests_in_flight_ >= session_requests_max)
     out.completed.push_back(
         {ticket, make_error(errc::overloaded, "too many requests wait for the key server")});
   else {
@@ -55,13 +61,18 @@ session_effects session::submit(std::uint64_t ticket, request r) {
   return out;
 }
 
-void session::send(session_effects& out, std::uint64_t ticket, request r) {
+message_options session::options_for(protocol_version version) const {
   message_options options;
-  options.version = version_;
-  options.id = options_.new_id();
+  options.version = version;
   options.limits = options_.limits;
   options.username = options_.username;
   options.password = options_.password;
+  return options;
+}
+
+void session::send(session_effects& out, std::uint64_t ticket, request r) {
+  message_options options = options_for(version_);
+  options.id = options_.new_id();
   auto message = build_request(r, options);
   if (!message) {
     if (ticket == 0)
@@ -70,12 +81,51 @@ void session::send(session_effects& out, std::uint64_t ticket, request r) {
     return;
   }
   out.output.push_back(*std::move(message));
-  in_flight_.push_back({ticket, std::move(r), std::move(options)});
+  sent_message sent{{ticket}, {}, {*options.id}, version_};
+  sent.what.push_back(std::move(r));
+  in_flight_.push_back(std::move(sent));
+  ++requests_in_flight_;
+}
+
+/// How many of those that wait may share the next message: the first ones that may be repeated,
+/// since an answer to the whole batch may get lost.
+std::size_t session::next_batch() const {
+  std::size_t count = 0;
+  while (count < waiting_.size() && count < options_.batch_max &&
+         is_idempotent(waiting_[count].what))
+    ++count;
+  return count;
+}
+
+void session::send_batch(session_effects& out, std::size_t count) {
+  sent_message sent;
+  sent.version = version_;
+  for (std::size_t i = 0; i < count; ++i) {
+    sent.tickets.push_back(waiting_[i].ticket);
+    sent.what.push_back(waiting_[i].what);
+    sent.ids.push_back(options_.new_id());
+  }
+  auto message = build_batch(sent.what, sent.ids, options_for(version_));
+  if (!message) {
+    // One of them cannot be sent, or together they are too long. The first goes by itself, which
+    // tells it what is wrong if it is the one; the others are tried again.
+    pending next = std::move(waiting_.front());
+    waiting_.pop_front();
+    return send(out, next.ticket, std::move(next.what));
+  }
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+  out.output.push_back(*std::move(message));
+  in_flight_.push_back(std::move(sent));
+  requests_in_flight_ += count;
 }
 
 void session::send_waiting(session_effects& out) {
   while (phase_ == phase::ready && !waiting_.empty() &&
          in_flight_.size() < options_.in_flight_max) {
+    if (const std::size_t together = next_batch(); together > 1) {
+      send_batch(out, together);
+      continue;
+    }
     pending next = std::move(waiting_.front());
     waiting_.pop_front();
     send(out, next.ticket, std::move(next.what));
@@ -129,15 +179,41 @@ void session::keep(byte_view& octets, std::size_t up_to) {
 }
 
 void session::take_message(session_effects& out, byte_view message) {
-  const sent_request asked = std::move(in_flight_.front());
+  sent_message asked = std::move(in_flight_.front());
   in_flight_.pop_front();
-  response r = parse_response(asked.what, asked.options, message);
-  if (asked.ticket == 0)
+  requests_in_flight_ -= asked.what.size();
+  if (asked.what.size() > 1)
+    return take_batch(out, std::move(asked), message);
+  message_options options = options_for(asked.version);
+  options.id = asked.ids.front();
+  response r = parse_response(asked.what.front(), options, message);
+  const std::uint64_t ticket = asked.tickets.front();
+  if (ticket == 0)
     return negotiate(out, r);
   std::optional<error> why;
   if (r.close)
     why = r.outcome.failure();
-  out.completed.push_back({asked.ticket, std::move(r.outcome)});
+  out.completed.push_back({ticket, std::move(r.outcome)});
+  if (why)
+    close(out, *std::move(why));
+}
+
+void session::take_batch(session_effects& out, sent_message asked, byte_view message) {
+  batch_response r = parse_batch(asked.what, asked.ids, options_for(asked.version), message);
+  if (r.fault) {
+    // They may all be repeated: the caller does, one by one.
+    requests_in_flight_ += asked.what.size();
+    in_flight_.push_front(std::move(asked));
+    out.batch_refused = true;
+    return close(out, *std::move(r.fault));
+  }
+  std::optional<error> why;
+  for (std::size_t i = 0; i < r.responses.size(); ++i) {
+    response& one = r.responses[i];
+    if (one.close && !why)
+      why = one.outcome.failure();
+    out.completed.push_back({asked.tickets[i], std::move(one.outcome)});
+  }
   if (why)
     close(out, *std::move(why));
 }
@@ -147,14 +223,19 @@ void session::negotiate(session_effects& out, const response& r) {
     return finish_query(out, r);
   if (r.outcome)
     return use_versions(out, std::get<versions_supported>(*r.outcome).versions);
-  if (!is_older_than_discover(r))
+  const bool newer = is_newer_than_discover(r);
+  // Once: a server that does not take Discover Versions in its own version either is beyond us.
+  if ((!newer && !is_older_than_discover(r)) || version_ != discover_header)
     return close(out, r.outcome.failure());
   if (r.close) {
     // It could not even read the message: nothing more on this connection.
-    out.fall_back = oldest;
+    out.fall_back = newer ? first_of_2 : oldest;
     return close(out, r.outcome.failure());
   }
-  use_versions(out, {oldest});
+  if (!newer)
+    return use_versions(out, {oldest});
+  version_ = first_of_2;
+  send(out, 0, discover_versions{});
 }
 
 void session::use_versions(session_effects& out, const std::vector<protocol_version>& theirs) {
@@ -166,8 +247,8 @@ void session::use_versions(session_effects& out, const std::vector<protocol_vers
     phase_ = phase::querying;
     return send(out, 0, query{});
   }
-  close(out,
-        make_error(errc::unsupported, "the key server has none of the KMIP versions 1.0 to 1.4"));
+  close(out, make_error(errc::unsupported,
+                        "the key server has none of the KMIP versions 1.0 to 1.4, 2.0 and 2.1"));
 }
 
 void session::finish_query(session_effects& out, const response& r) {
@@ -197,11 +278,13 @@ bool session::cancel(std::uint64_t ticket) {
 std::vector<session::pending> session::take_unfinished() {
   std::vector<pending> out;
   for (auto& sent : in_flight_)
-    if (sent.ticket != 0)
-      out.push_back({sent.ticket, std::move(sent.what), true});
+    for (std::size_t i = 0; i < sent.what.size(); ++i)
+      if (sent.tickets[i] != 0)
+        out.push_back({sent.tickets[i], std::move(sent.what[i]), true});
   for (auto& waiting : waiting_)
     out.push_back(std::move(waiting));
   in_flight_.clear();
+  requests_in_flight_ = 0;
   waiting_.clear();
   return out;
 }

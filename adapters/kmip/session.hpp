@@ -1,9 +1,10 @@
 #pragma once
 // One KMIP connection as a machine without I/O: octets and requests in, octets and answers out.
 // After the connection is up: Discover Versions in a 1.1 header with our list, the highest of ours
-// that the server has; Query; then the requests, at most in_flight_max without their answer,
-// answers taken in order and checked against the Unique Batch Item ID. Whatever cannot be the
-// answer closes: nothing after it would be trustworthy.
+// that the server has; Query; then the requests, at most in_flight_max messages without their
+// answer, answers taken in order and checked against the Unique Batch Item ID. With batch_max above
+// 1, requests that wait and may be repeated share a message. Whatever cannot be the answer closes:
+// nothing after it would be trustworthy.
 
 #include "adapters/kmip/protocol.hpp"
 
@@ -22,7 +23,9 @@ struct session_options {
   ttlv_limits limits;
   std::string username;
   crypto::secret_ptr password;
-  std::size_t in_flight_max = 1;
+  std::size_t in_flight_max = 1; ///< messages sent without their answer
+  /// Requests in one message, 1 to batch_items_max; 1: no batches.
+  std::size_t batch_max = 1;
   /// Known from an earlier connection: Discover Versions is left out.
   std::optional<protocol_version> assumed;
   /// A fresh random Unique Batch Item ID.
@@ -43,6 +46,9 @@ struct session_effects {
   std::optional<error> close;
   /// With close: a new connection should assume this version.
   std::optional<protocol_version> fall_back;
+  /// With close: this server takes no batches; a new connection should have batch_max 1. The
+  /// requests of the batch are unfinished.
+  bool batch_refused = false;
 };
 
 class session {
@@ -76,12 +82,18 @@ public:
 
 private:
   enum class phase : std::uint8_t { fresh, discovering, querying, ready, closed };
-  struct sent_request {
-    std::uint64_t ticket = 0; ///< 0: the session's own
-    request what;
-    message_options options;
+  /// A message on its way: one request, or a batch.
+  struct sent_message {
+    std::vector<std::uint64_t> tickets; ///< 0: the session's own request
+    std::vector<request> what;
+    std::vector<batch_item_id> ids;
+    protocol_version version;
   };
 
+  [[nodiscard]] message_options options_for(protocol_version version) const;
+  [[nodiscard]] std::size_t next_batch() const;
+  void send_batch(session_effects& out, std::size_t count);
+  void take_batch(session_effects& out, sent_message asked, byte_view message);
   void send(session_effects& out, std::uint64_t ticket, request r);
   void send_waiting(session_effects& out);
   result<void> take_octets(session_effects& out, byte_view& octets);
@@ -97,7 +109,8 @@ private:
   protocol_version version_{1, 1};
   capabilities server_;
   std::deque<pending> waiting_;
-  std::deque<sent_request> in_flight_;
+  std::deque<sent_message> in_flight_;
+  std::size_t requests_in_flight_ = 0;
   crypto::wiped_bytes received_; ///< of a message not yet complete
 };
 
