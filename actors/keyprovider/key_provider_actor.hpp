@@ -10,6 +10,7 @@
 
 #include "actors/keyprovider/administration.hpp"
 #include "actors/keyprovider/gate.hpp"
+#include "actors/keyprovider/native_keys.hpp"
 #include "actors/keyprovider/peer_certificates_actor.hpp"
 #include "messages/clock.hpp"
 #include "messages/config_cell.hpp"
@@ -51,6 +52,11 @@ struct key_provider_dependencies {
   /// (a private key that cannot be unsealed) makes the provider unavailable until it changes.
   std::function<result<kmip_api>(const key_provider&)> spawn_group;
   seal_function seal;
+  /// Opens the primary keys of native providers.
+  unseal_function unseal;
+  /// Why the primary key of a provider was not changed when it was due; empty: it was. May be
+  /// empty, is called on the actor's thread.
+  std::function<std::string(const std::string& provider)> rotation_problem;
   peer_certificates_reader read_peer_certificates;
   key_provider_limits limits;
 };
