@@ -70,10 +70,19 @@ bool provider_session::follow(const key_provider& configured, const session_limi
 
 void provider_session::promote() {
   // What it has in hand it may finish.
-  self_->delayed_anon_send(caf::actor_cast<caf::actor>(group_), budget(),
-                           caf::exit_msg{self_->address(), caf::exit_reason::user_shutdown});
-  ending_.push_back(std::exchange(group_, std::exchange(next_group_, nullptr)));
+  const auto longest = std::chrono::duration_cast<std::chrono::seconds>(budget()).count() + 1;
+  ending_.push_back({std::exchange(group_, std::exchange(next_group_, nullptr)), now_() + longest});
   use_next_ = false;
+}
+
+void provider_session::end_groups(bool all) {
+  const auto now = now_();
+  std::erase_if(ending_, [&](const auto& e) {
+    if (!all && now < e.until)
+      return false;
+    self_->send_exit(e.group, caf::exit_reason::user_shutdown);
+    return true;
+  });
 }
 
 void provider_session::begin_next() {
@@ -94,7 +103,7 @@ void provider_session::end_next() {
 }
 
 bool provider_session::lost(const caf::actor_addr& gone) {
-  std::erase_if(ending_, [&gone](const auto& group) { return group.address() == gone; });
+  std::erase_if(ending_, [&gone](const auto& e) { return e.group.address() == gone; });
   if (next_group_ && next_group_.address() == gone) {
     next_group_ = nullptr;
     use_next_ = false;
@@ -112,6 +121,7 @@ std::string provider_session::certificate_in_use() const {
 
 void provider_session::look_around() {
   keys_.sweep(now_());
+  end_groups(false);
   if (native_ || stopped_)
     return;
   if (!next_group_)
@@ -319,8 +329,7 @@ void provider_session::stop() {
     return;
   // Requests in hand are answered by the groups' end; their handlers find us stopped.
   end_next();
-  for (const auto& group : std::exchange(ending_, {}))
-    self_->send_exit(group, caf::exit_reason::user_shutdown);
+  end_groups(true);
   if (group_)
     self_->send_exit(group_, caf::exit_reason::user_shutdown);
 }

@@ -90,6 +90,7 @@ private:
   template <class Answer, class Call>
   void ask(Call call, done<Answer> then);
   void promote();
+  void end_groups(bool all);
   void begin_next();
   void end_next();
   void judge_next(const std::vector<key_server_status>& servers);
@@ -101,10 +102,14 @@ private:
 
   key_provider_self::pointer self_;
   key_provider provider_;
-  kmip_api group_;               ///< null of a native provider
-  kmip_api next_group_;          ///< with the next client certificate; null without one
-  bool use_next_ = false;        ///< never without next_group_
-  std::vector<kmip_api> ending_; ///< had their day, and may have requests in hand
+  kmip_api group_;        ///< null of a native provider
+  kmip_api next_group_;   ///< with the next client certificate; null without one
+  bool use_next_ = false; ///< never without next_group_
+  struct ending_group {
+    kmip_api group;
+    std::int64_t until = 0; ///< unix seconds: then nothing can be in its hands any more
+  };
+  std::vector<ending_group> ending_;
   group_spawner spawn_;
   std::unique_ptr<native_keys> native_; ///< null of a provider on key servers
   session_limits limits_;

@@ -38,12 +38,17 @@ struct rotation_limits {
   std::uint32_t write_attempts_max = 5;
 };
 
+/// What it needs of the Key Provider Service and of the ConfigStore: handles of theirs convert.
+using primary_key_maker =
+    caf::typed_actor<caf::replies_to<create_primary_key>::with<kmip::key_created>>;
+using config_writer = caf::typed_actor<caf::replies_to<config_command>::with<config_applied>>;
+
 struct rotation_dependencies {
   std::shared_ptr<const config_cell> config;
   clock_source now;
   std::function<bool()> leads;
-  key_provider_api keys;
-  config_store_api config_store;
+  primary_key_maker keys;
+  config_writer config_store;
   audit_api audit;
   std::function<result<native_key>(const std::string& provider)> make_native_key;
   /// The document of an object, as the ConfigStore takes it.
