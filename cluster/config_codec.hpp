@@ -25,6 +25,8 @@ inline constexpr std::size_t values_per_pcr_max = 1024;
 inline constexpr std::size_t events_per_pcr_max = 16384;
 inline constexpr std::size_t servers_per_provider_max = 16;
 inline constexpr std::size_t access_entries_max = 4096;
+/// Primary keys of a native provider, those kept for old ciphertexts included.
+inline constexpr std::size_t native_keys_max = 64;
 inline constexpr std::size_t sealed_bytes_max = 16U << 10U;
 /// Nodes a data key is encrypted for at most, and characters of one such JWE.
 inline constexpr std::size_t data_key_recipients_max = 64;

@@ -46,6 +46,15 @@ inline constexpr std::size_t key_id_bytes_max = 256;
 inline constexpr std::size_t username_bytes_max = 256;
 inline constexpr std::int64_t timeout_ms_min = 100;
 inline constexpr std::int64_t timeout_ms_max = 60000;
+inline constexpr std::size_t host_patterns_max = 64;
+inline constexpr std::size_t claim_values_max = 64;
+inline constexpr std::int64_t calls_per_second_most = 10000;
+inline constexpr std::int64_t burst_most = 100000;
+inline constexpr std::int64_t primary_key_age_s_most = 24 * 3600;
+inline constexpr std::int64_t grace_s_most = 7 * 24 * 3600;
+inline constexpr std::int64_t rotation_interval_days_most = 3650;
+inline constexpr std::size_t native_key_id_chars = 32;
+inline constexpr std::size_t native_key_bytes = 32; // AES-256
 inline constexpr std::int64_t pcrs_in_tpm = 24; // PC Client Platform TPM Profile 1.05, 4.6
 
 /// Whether a text is an object's name, or (wider at its start) a host's.

@@ -79,9 +79,10 @@ const fields& base_image_fields() {
 
 const fields& key_provider_fields() {
   static const fields list{
+      {"/type", "\"kmip\" (default) or \"native\"", false},
       {"/primary_key_id", "string, up to 256 bytes; empty until there is a primary key", false},
       {"/mode", "\"auto\" (default), \"local\" or \"remote\"", false},
-      {"/servers", "array of 1-16 servers with different names", true},
+      {"/servers", "array of 1-16 servers with different names; of a native provider none", true},
       {"/servers/*/name", "1-128 characters of A-Z a-z 0-9 . _ -", true},
       {"/servers/*/host", "host name or IP address", true},
       {"/servers/*/port", "integer, 1-65535, default 5696", false},
@@ -95,6 +96,29 @@ const fields& key_provider_fields() {
       {"/access", "object; leaving it out excludes nobody", false},
       {"/access/images", "array of up to 4096 names of base images", false},
       {"/access/hosts", "array of up to 4096 host ids", false},
+      {"/access/host_patterns", "array of up to 64 patterns; * stands for any characters", false},
+      {"/access/claims", "object: for claims of the token the values that are accepted", false},
+      {"/access/claims/image_version", "array of 1-64 versions", false},
+      {"/access/claims/secure_boot", "array of \"true\", \"false\"", false},
+      {"/access/claims/ima", "array of \"true\", \"false\"", false},
+      {"/access/claims/status", "array of \"affirming\", \"warning\"", false},
+      {"/next_client_certificate", "PEM certificates that follow client_certificate", false},
+      {"/sealed_next_client_private_key", "base64url, sealed by a node of the cluster", false},
+      {"/limits", "object; leaving it out keeps the node's limits", false},
+      {"/limits/calls_per_second", "integer, 1-10000, default 50, per host", false},
+      {"/limits/burst", "integer, 1-100000, default 500, per host", false},
+      {"/cache", "object; leaving it out keeps the node's policy; not of a native provider", false},
+      {"/cache/primary_key_age_s", "integer, 0-86400, default 900", false},
+      {"/cache/grace_s", "integer, 0-604800, default 14400; 0: never", false},
+      {"/rotation", "object; leaving it out rotates nothing", false},
+      {"/rotation/interval_days", "integer, 0-3650; 0 (default): never", false},
+      {"/rotation/key", "the primary key that the interval is counted for, with since", false},
+      {"/rotation/since", "integer, unix seconds; with key", false},
+      {"/primary_keys", "of a native provider: array of 1-64 keys made by a node", false},
+      {"/primary_keys/*/id", "32 hex digits", true},
+      {"/primary_keys/*/sealed_key", "base64url, sealed by a node of the cluster", true},
+      {"/primary_keys/*/created", "integer, unix seconds", true},
+      {"/primary_keys/*/backed_up", "true or false, default false", false},
   };
   return list;
 }

@@ -26,18 +26,6 @@ std::string_view name_of(pcr_form form) {
   return "ignored";
 }
 
-std::string_view name_of(primary_key_mode mode) {
-  switch (mode) {
-  case primary_key_mode::automatic:
-    return "auto";
-  case primary_key_mode::local:
-    return "local";
-  case primary_key_mode::remote:
-    return "remote";
-  }
-  return "auto";
-}
-
 bj::array strings(const std::vector<std::string>& texts) {
   bj::array out;
   for (const auto& text : texts)
@@ -184,31 +172,6 @@ bj::object json_of(const base_image& x) {
     out["ima"] = json_of_policy(*x.ima);
   if (x.audit_only)
     out["audit_only"] = true;
-  return out;
-}
-
-// Members that say nothing are left out, so that equal providers have equal documents.
-bj::object json_of(const key_provider& x) {
-  bj::array servers;
-  for (const auto& server : x.servers)
-    servers.emplace_back(
-        bj::object{{"name", server.name}, {"host", server.host}, {"port", server.port}});
-  bj::object out{{"primary_key_id", x.primary_key_id}, {"mode", name_of(x.mode)},
-                 {"servers", std::move(servers)},      {"timeout_ms", x.timeout_ms},
-                 {"legacy_ciphers", x.legacy_ciphers}, {"access", bj::object{}}};
-  if (!x.client_certificate.empty())
-    out["client_certificate"] = x.client_certificate;
-  if (!x.client_private_key.sealed.empty())
-    out["sealed_client_private_key"] = crypto::base64url(x.client_private_key.sealed);
-  if (!x.trusted_peer_certificates.empty())
-    out["trusted_peer_certificates"] = strings(x.trusted_peer_certificates);
-  if (!x.username.empty())
-    out["username"] = x.username;
-  if (!x.password.sealed.empty())
-    out["sealed_password"] = crypto::base64url(x.password.sealed);
-  auto& access = out["access"].as_object();
-  access["images"] = strings(x.access.images);
-  access["hosts"] = strings(x.access.hosts);
   return out;
 }
 

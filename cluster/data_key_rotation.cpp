@@ -61,6 +61,10 @@ void for_sealed(Provider& p,
     f(p.client_private_key.sealed, client_private_key_use(p.name));
   if (!p.password.sealed.empty())
     f(p.password.sealed, password_use(p.name));
+  if (!p.next_client_private_key.sealed.empty())
+    f(p.next_client_private_key.sealed, client_private_key_use(p.name));
+  for (auto& key : p.primary_keys)
+    f(key.key.sealed, primary_key_use(p.name, key.id));
 }
 
 template <class Key, class F>

@@ -79,4 +79,8 @@ std::string password_use(std::string_view provider) {
   return std::string("key-provider/").append(provider).append("/password");
 }
 
+std::string primary_key_use(std::string_view provider, std::string_view id) {
+  return std::string("key-provider/").append(provider).append("/primary-key/").append(id);
+}
+
 } // namespace custos::cluster

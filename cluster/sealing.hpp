@@ -58,6 +58,8 @@ private:
 /// "key-provider/NAME/password".
 std::string client_private_key_use(std::string_view provider);
 std::string password_use(std::string_view provider);
+/// The use of a native provider's primary key: "key-provider/NAME/primary-key/ID".
+std::string primary_key_use(std::string_view provider, std::string_view id);
 /// The use of a token key's private key: "token-key/KID".
 std::string token_key_use(std::string_view kid);
 

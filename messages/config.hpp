@@ -186,13 +186,58 @@ struct sealed_secret {
   bytes sealed; ///< as cluster/sealing.hpp has it
 };
 
-/// Who may use a provider. Empty lists mean: nobody is excluded by that list.
+/// Who may use a provider: every part that is not empty must let the host pass.
 struct access_rule {
   std::vector<std::string> images; ///< names of base images
-  std::vector<std::string> hosts;  ///< host ids
+  /// By id, or by pattern: a host passes if either list has it.
+  std::vector<std::string> hosts;
+  std::vector<std::string> host_patterns = {}; ///< '*' stands for any characters: "web-*"
+  /// Values that are accepted, by name of a claim of the token: "image_version"; "secure_boot"
+  /// and "ima" ("true", "false"); "status" ("affirming", "warning"). A token without the claim does
+  /// not pass.
+  std::map<std::string, std::vector<std::string>> claims = {};
 };
 
-/// A trusted key provider on external key servers.
+/// Where a provider's primary keys are.
+enum class provider_type : std::uint8_t {
+  kmip = 1, ///< on key servers
+  native,   ///< sealed in the provider's own object
+};
+
+/// A primary key of a native provider: AES-256. It protects nothing before it is known to be in a
+/// backup, for with the cluster's disks everything under it would be lost.
+struct native_key {
+  /// Says which key it is: the first 16 octets, in hex, of SHA-256 over a label and the key
+  /// (keyprovider::native_key_id).
+  std::string id;
+  sealed_secret key;
+  std::int64_t created = 0; ///< unix seconds
+  bool backed_up = false;
+};
+
+/// Calls of one host to one provider. What is not set is as the node has it.
+struct call_limits {
+  std::optional<std::uint32_t> calls_per_second; ///< sustained
+  std::optional<std::uint32_t> burst;            ///< at once after a pause
+};
+
+/// How long primary keys fetched from key servers stay in memory; seconds. What is not set is as
+/// the node has it.
+struct cache_policy {
+  std::optional<std::uint32_t> primary_key_age_s; ///< used so long before the server is asked again
+  std::optional<std::uint32_t> grace_s; ///< and so long while no server answers; 0: not at all
+};
+
+/// When the primary key is changed by itself.
+struct rotation_schedule {
+  std::uint32_t interval_days = 0; ///< 0: never
+  /// The primary key that the interval is counted for, and from when (unix seconds). It counts for
+  /// no other key: whoever names another one begins anew.
+  std::string key;
+  std::int64_t since = 0;
+};
+
+/// A trusted key provider: on external key servers, or native.
 struct key_provider {
   std::string name;
   std::string primary_key_id;
@@ -206,6 +251,18 @@ struct key_provider {
   std::uint32_t timeout_ms = 5000;
   bool legacy_ciphers = false; ///< TLS 1.2 without ECDHE/AEAD allowed; said loudly in the audit
   access_rule access;
+  // Members from here on are written to documents only where they say something, so that documents
+  // of older versions stay canonical.
+  provider_type type = provider_type::kmip;
+  /// Of a native provider, in the order they were made; primary_key_id names one of them.
+  std::vector<native_key> primary_keys = {};
+  /// What shall take the place of client_certificate: used as soon as the key servers accept it,
+  /// beside the other one until it is promoted. A key without certificate: a request is on its way.
+  std::string next_client_certificate = {};
+  sealed_secret next_client_private_key = {}; ///< sealed as the other, for the same use
+  call_limits limits = {};
+  cache_policy cache = {};
+  rotation_schedule rotation = {};
 };
 
 enum class role : std::uint8_t { administrator = 1, auditor };

@@ -134,6 +134,11 @@ struct provider_status_report {
   std::string health;
   std::string primary_key_state; ///< "Active" ...; empty if unknown
   std::vector<key_server_status> servers;
+  /// With which client certificate this node asks: "current" or "next"; empty without any.
+  std::string client_certificate;
+  /// What the key servers say to the next client certificate; empty if there is none.
+  std::vector<key_server_status> next_servers;
+  std::string rotation; ///< why the primary key was not changed when it was due; empty: nothing
 };
 
 } // namespace custos

@@ -103,7 +103,7 @@
   X(custos::encrypt_key)                                                                           \
   X(custos::key_encrypted)                                                                         \
   X(custos::rewrap_keys)                                                                           \
-  X(custos::keys_rewrapped)
+  X(custos::keys_rewrapped)                                                                        \
   X(custos::put_key)                                                                               \
   X(custos::key_put)                                                                               \
   X(custos::call_key_service)                                                                      \

@@ -58,6 +58,10 @@ public:
   /// Why the node does not serve; nothing if it does.
   [[nodiscard]] std::optional<error> out_of_service() const;
   void add_metrics(std::vector<metric_sample>& out) const;
+  /// Whether this node leads, also to be asked when this object is gone.
+  [[nodiscard]] std::function<bool()> leadership() const {
+    return [gauges = gauges_] { return gauges->leads != 0; };
+  }
   [[nodiscard]] bool leader_known() const { return gauges_->leader_known != 0; }
   [[nodiscard]] std::uint16_t port() const { return link_->port(); }
 

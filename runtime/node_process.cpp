@@ -22,6 +22,7 @@
 #include "runtime/node_cluster.hpp"
 #include "runtime/node_key_environment.hpp"
 #include "runtime/ops_server.hpp"
+#include "runtime/provider_secrets.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -108,6 +109,9 @@ struct node_process::impl {
   use_records_api use_records;
   std::vector<verifier_api> verifiers;
   key_provider_api keys;
+  std::shared_ptr<keyprovider::rotation_problems> rotation_problems =
+      std::make_shared<keyprovider::rotation_problems>();
+  keyprovider::rotation_api rotation;
   audit_api audit;
   std::unique_ptr<bridge> calls;
   std::unique_ptr<gateway::node_api> api;
@@ -237,8 +241,10 @@ keyprovider::key_provider_dependencies node_process::impl::key_dependencies() {
                                    seen->failed_since, seen->restart_count};
   };
   given.spawn_group = [this](const key_provider& p) { return spawn_group(p); };
-  given.seal = [this](const crypto::secret_bytes& secret, std::string_view label) {
-    return store->seals()->seal(secret.reveal_secret(), label);
+  given.seal = seals_of(store);
+  given.unseal = opens_of(store);
+  given.rotation_problem = [problems = rotation_problems](const std::string& provider) {
+    return problems->of(provider);
   };
   given.encryption_key = [this](std::string_view kid) { return encryption_keys->find(kid); };
   given.uses = uses;
@@ -276,6 +282,9 @@ void node_process::impl::start_services() {
   given.node = "node:" + store->identity().name;
   verifiers = attestation::spawn_verifiers(system, actor_threads(options.common.threads), given);
   keys = keyprovider::spawn_key_provider(system, key_dependencies());
+  rotation = start_rotation(system, store,
+                            {config, now, cluster->leadership(), keys, cluster->config_store(),
+                             audit, rotation_problems});
   calls = std::make_unique<bridge>(system, options.common.io_threads);
 }
 
@@ -370,15 +379,7 @@ gateway::node_ports node_process::impl::ports() {
   p.peer_certificates =
       port_to<get_peer_certificates, std::vector<peer_certificate>>(keys, admin_requests);
   p.status_of_provider = port_to<get_provider_status, provider_status_report>(keys, admin_requests);
-  p.seal_private_key = [this](const std::string& provider,
-                              const crypto::secret_bytes& pem) -> result<bytes> {
-    auto key = crypto::private_key_from_pem(pem.reveal_secret());
-    if (!key)
-      return field_error(errc::invalid_argument, "/private_key", key.failure().message);
-    CUSTOS_TRY(auto sealed, store->seals()->seal(key->pkcs8_der().reveal_secret(),
-                                                 cluster::client_private_key_use(provider)));
-    return std::move(sealed.sealed);
-  };
+  add_provider_secrets(p, store, now);
   p.new_token_key = [this](token_key_wish wish, gateway::callback<config_document> done) {
     make_token_key(std::move(wish), std::move(done));
   };
@@ -609,6 +610,8 @@ void node_process::stop() {
   }
   for (const auto& v : i.verifiers)
     caf::anon_send_exit(v, caf::exit_reason::user_shutdown);
+  if (i.rotation)
+    caf::anon_send_exit(i.rotation, caf::exit_reason::user_shutdown);
   if (i.keys)
     caf::anon_send_exit(i.keys, caf::exit_reason::user_shutdown);
   if (i.host_records)
@@ -624,6 +627,7 @@ void node_process::stop() {
   i.cluster.reset(); // its link lives in the pool
   i.pool.stop();
   i.verifiers.clear();
+  i.rotation = nullptr;
   i.keys = nullptr;
   i.verifying.changed = nullptr;
   i.host_records = nullptr;

@@ -66,6 +66,9 @@ coordinator_api::coordinator_api(coordinator_ports ports)
   add_attestation_routes();
   add_token_key_routes();
   add_provider_routes();
+  add_primary_key_routes();
+  add_client_certificate_routes();
+  add_next_certificate_routes();
   add_provider_trust_routes();
   add_provider_use_routes();
   add_service_routes();
@@ -302,6 +305,37 @@ void coordinator_api::read_objects(const std::vector<member>& nodes, const std::
   });
 }
 
+namespace {
+
+struct read_answer {
+  bj::object document;
+  std::int64_t revision = 0;
+};
+/// A node is asked, not trusted.
+result<read_answer> read_answer_of(const std::string& body) {
+  auto parsed = json::parse_any(body, node_answer_bytes_max);
+  auto* const answer = parsed ? parsed->if_object() : nullptr;
+  auto* const object = answer == nullptr ? nullptr : answer->if_contains("object");
+  const auto* const revision = answer == nullptr ? nullptr : answer->if_contains("revision");
+  if (object == nullptr || !object->is_object() || revision == nullptr || !revision->is_int64())
+    return make_error(errc::internal, "a node answered with something else than an object");
+  return read_answer{std::move(object->get_object()), revision->get_int64()};
+}
+
+} // namespace
+
+void coordinator_api::read_document(const std::vector<member>& nodes, const std::string& kind,
+                                    const std::string& name,
+                                    std::function<void(result<bj::object>)> done) const {
+  http::call get;
+  get.url = "/config/v1/" + kind + "/" + name;
+  on_one(nodes, get, [done = std::move(done)](const result<std::string>& body) {
+    auto answer = body ? read_answer_of(*body) : result<read_answer>(body.failure());
+    done(answer ? result<bj::object>(std::move(answer->document))
+                : result<bj::object>(answer.failure()));
+  });
+}
+
 void coordinator_api::edit_object(const std::vector<member>& nodes, const std::string& kind,
                                   const std::string& name,
                                   std::function<result<void>(bj::object&)> change,
@@ -310,26 +344,17 @@ void coordinator_api::edit_object(const std::vector<member>& nodes, const std::s
   get.url = "/config/v1/" + kind + "/" + name;
   on_one(nodes, get,
          [this, nodes, kind, name, change = std::move(change), done,
-          attempts](result<std::string> body) {
-           if (!body)
-             return done({body.failure(), {}});
-           auto parsed = json::parse_any(*body, node_answer_bytes_max);
-           auto* const answer = parsed ? parsed->if_object() : nullptr;
-           auto* const object = answer == nullptr ? nullptr : answer->if_contains("object");
-           const auto* const revision =
-               answer == nullptr ? nullptr : answer->if_contains("revision");
-           if (object == nullptr || !object->is_object() || revision == nullptr ||
-               !revision->is_int64())
-             return done(
-                 {make_error(errc::internal, "a node answered with something else than an object"),
-                  {}});
-           if (auto changed = change(object->get_object()); !changed)
+          attempts](const result<std::string>& body) {
+           auto answer = body ? read_answer_of(*body) : result<read_answer>(body.failure());
+           if (!answer)
+             return done({answer.failure(), {}});
+           if (auto changed = change(answer->document); !changed)
              return done({changed.failure(), {}});
            http::call put;
            put.method = "PUT";
            put.url = "/config/v1/" + kind + "/" + name;
-           put.body = bj::serialize(*object);
-           put.headers.push_back({"If-Match", '"' + std::to_string(revision->get_int64()) + '"'});
+           put.body = bj::serialize(answer->document);
+           put.headers.push_back({"If-Match", '"' + std::to_string(answer->revision) + '"'});
            write_object(nodes, std::move(put),
                         [this, nodes, kind, name, change, done, attempts](work_result w) {
                           if (!w.outcome && attempts > 1 &&

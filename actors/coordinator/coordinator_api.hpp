@@ -29,6 +29,8 @@ struct member_call {
   http::call call;
 };
 
+struct provider_spec;
+
 struct coordinator_ports {
   std::shared_ptr<inventory> known;
   /// Calls every member; `done` gets exactly one outcome each.
@@ -94,6 +96,9 @@ private:
   void add_attestation_routes();
   void add_token_key_routes();
   void add_provider_routes();
+  void add_primary_key_routes();
+  void add_client_certificate_routes();
+  void add_next_certificate_routes();
   void add_provider_trust_routes();
   void add_provider_use_routes();
   void add_service_routes();
@@ -149,12 +154,41 @@ private:
   void
   read_images(const std::vector<member>& nodes,
               std::function<void(result<seen_objects>, const last_attested_times&)> done) const;
+  /// One document, of the first node that answers.
+  void read_document(const std::vector<member>& nodes, const std::string& kind,
+                     const std::string& name,
+                     std::function<void(result<boost::json::object>)> done) const;
   /// Reads a document, lets `change` edit it, writes it, unless the configuration has changed
   /// meanwhile: then it begins anew.
   void edit_object(const std::vector<member>& nodes, const std::string& kind,
                    const std::string& name,
                    std::function<result<void>(boost::json::object&)> change, const work_done& done,
                    unsigned attempts = edit_attempts_max) const;
+
+  // ---- key providers
+  void make_native_key(const std::vector<member>& nodes, const std::string& provider,
+                       std::function<void(result<boost::json::object>)> done) const;
+  void create_native_provider(const std::vector<member>& nodes, const provider_spec& spec,
+                              const work_done& done) const;
+  void rotate_native(const std::vector<member>& nodes, const std::string& provider,
+                     const work_done& done) const;
+  void rotate_on_servers(const std::vector<member>& nodes, const std::string& provider,
+                         const work_done& done) const;
+  /// Has a node make a key pair, with a certificate or a request for one.
+  void make_client_key(const std::vector<member>& nodes, const std::string& provider, bool csr,
+                       const work_done& done) const;
+  /// Sets the certificate of a key pair that a node made for the provider before.
+  void set_issued_certificate(const std::vector<member>& nodes, const std::string& provider,
+                              const std::string& pem, const work_done& done) const;
+  /// Sets a certificate and its private key, which a node seals first.
+  void set_uploaded_pair(const std::vector<member>& nodes, const std::string& provider,
+                         const std::string& pem, const crypto::secret_ptr& key,
+                         const work_done& done) const;
+  /// `body` is what a node's seal-password takes.
+  void set_password(const std::vector<member>& nodes, const std::string& provider,
+                    const crypto::secret_ptr& body, const work_done& done) const;
+  void promote_certificate(const std::vector<member>& nodes, const std::string& provider,
+                           bool force, const work_done& done) const;
 
   // ---- hosts as the nodes know them
   void list_hosts(const gateway::routed_request& r, const http::responder& respond) const;

@@ -1,5 +1,5 @@
-// The trusted connection between a trusted key provider and its key servers: client certificate,
-// and the certificates of the servers.
+// The trusted connection between a trusted key provider and its key servers: the certificates of
+// the servers, and the user's password. Client certificates: client_certificate_routes.cpp.
 
 #include "actors/coordinator/coordinator_api.hpp"
 #include "adapters/json/json.hpp"
@@ -28,16 +28,6 @@ http::response json_body(const bj::value& v) {
   http::response r;
   r.body = bj::serialize(v);
   return r;
-}
-
-http::response client_certificate_answer(const std::string& document) {
-  boost::system::error_code failed;
-  const auto parsed = bj::parse(document, failed);
-  const auto* const pem = parsed.as_object().if_contains("client_certificate");
-  if (pem == nullptr || !pem->is_string() || pem->get_string().empty())
-    return contract_error(field_error(errc::not_found, "client_certificate",
-                                      "the provider has no client certificate yet"));
-  return json_body(bj::object{{"certificate", *pem}});
 }
 
 /// The certificates of key servers that a provider's document trusts.
@@ -99,120 +89,30 @@ result<bj::array> presented_of(const std::string& body,
 
 } // namespace
 
+void coordinator_api::set_password(const std::vector<member>& nodes, const std::string& provider,
+                                   const crypto::secret_ptr& body, const work_done& done) const {
+  http::call seal;
+  seal.method = "POST";
+  seal.url = "/keys/v1/admin/providers/" + provider + "/seal-password";
+  seal.body = as_text(body->reveal_secret());
+  on_one(nodes, seal, [this, nodes, provider, done](const result<std::string>& answered) {
+    auto answer = answered ? json::parse_object(*answered, body_bytes_max)
+                           : result<json::object>(answered.failure());
+    auto sealed = answer ? answer->string("sealed_password", body_bytes_max)
+                         : result<std::string>(answer.failure());
+    if (!sealed)
+      return done({sealed.failure(), {}});
+    edit_object(
+        nodes, "key-providers", provider,
+        [sealed = *sealed](bj::object& document) -> result<void> {
+          document["sealed_password"] = sealed;
+          return {};
+        },
+        done);
+  });
+}
+
 void coordinator_api::add_provider_trust_routes() {
-  const auto certificate = base + "/{provider}/client-certificate";
-  // Both make a key pair on one node, which seals the private key; then every node gets the same.
-  const auto make = [this](bool csr, const std::string& name) {
-    return [this, csr, name](routed_request&& r, const http::responder& respond) {
-      auto nodes = nodes_of(r);
-      if (!nodes)
-        return respond(contract_error(nodes.failure()));
-      run(r, respond, {name, r.path.at("cluster"), 201},
-          [this, csr, nodes = *nodes, provider = r.path.at("provider")](const work_done& done) {
-            http::call call;
-            call.method = "POST";
-            call.url = "/keys/v1/admin/providers/" + provider + "/client-certificate";
-            call.body = bj::serialize(bj::object{{"csr", csr}});
-            on_one(nodes, call, [this, csr, nodes, provider, done](result<std::string> body) {
-              if (!body)
-                return done({body.failure(), {}});
-              auto made = json::parse_object(*body, body_bytes_max);
-              auto pem =
-                  made ? made->string("pem", pem_bytes_max) : result<std::string>(made.failure());
-              auto sealed = made ? made->string("sealed_client_private_key", pem_bytes_max)
-                                 : result<std::string>(made.failure());
-              if (!pem || !sealed)
-                return done(
-                    {make_error(errc::internal, "a node answered without a certificate"), {}});
-              edit_object(
-                  nodes, "key-providers", provider,
-                  [csr, pem = *pem, sealed = *sealed](bj::object& document) -> result<void> {
-                    document["sealed_client_private_key"] = sealed;
-                    document["client_certificate"] = csr ? std::string() : pem;
-                    return {};
-                  },
-                  [done, pem = *pem](work_result w) {
-                    if (w.outcome)
-                      w.outcome = bj::serialize(bj::string(pem));
-                    done(std::move(w));
-                  });
-            });
-          });
-    };
-  };
-  add("POST", certificate, access::administrator, "Generates a self-signed client certificate",
-      make(false, "ti.tac.kms.providers:ClientCertificate.create"));
-  add("POST", certificate + "/csr", access::administrator,
-      "Generates a certificate signing request",
-      make(true, "ti.tac.kms.providers.client_certificate:Csr.create"));
-  add_read(certificate, "ti.tac.kms.providers:ClientCertificate.get",
-           "The client certificate in use",
-           [this](routed_request&& r, const http::responder& respond) {
-             auto nodes = nodes_of(r);
-             if (!nodes)
-               return respond(contract_error(nodes.failure()));
-             read_objects(*nodes, "key-providers",
-                          [respond, name = r.path.at("provider")](result<seen_objects> seen) {
-                            if (!seen)
-                              return respond(contract_error(seen.failure()));
-                            for (const auto& one : seen->objects)
-                              if (one.name == name)
-                                return respond(client_certificate_answer(one.document));
-                            respond(contract_error(field_error(errc::not_found, "provider",
-                                                               "there is none of that name")));
-                          });
-           });
-  add("PATCH", certificate, access::administrator,
-      "Sets the client certificate; with its private key, which a node seals first",
-      [this](routed_request&& r, const http::responder& respond) {
-        auto spec = json::parse_object(r.request.body, body_bytes_max);
-        // Whatever else is wrong: what was sent here may hold a private key.
-        crypto::wipe(r.request.body.data(), r.request.body.size());
-        auto nodes = nodes_of(r);
-        if (!nodes || !spec)
-          return respond(contract_error(nodes ? spec.failure() : nodes.failure()));
-        auto pem = spec->string("certificate", pem_bytes_max);
-        const bool with_key = spec->has("private_key");
-        auto private_key = with_key ? spec->secret_string("private_key", pem_bytes_max)
-                                    : result<crypto::secret_bytes>(crypto::secret_bytes());
-        auto rest = spec->finish();
-        if (!pem || !private_key || !rest)
-          return respond(contract_error(!pem           ? pem.failure()
-                                        : !private_key ? private_key.failure()
-                                                       : rest.failure()));
-        const crypto::secret_ptr key =
-            std::make_shared<const crypto::secret_bytes>(*std::move(private_key));
-        run(r, respond, {"ti.tac.kms.providers:ClientCertificate.update", r.path.at("cluster")},
-            [this, nodes = *nodes, provider = r.path.at("provider"), pem = *pem,
-             key](const work_done& done) {
-              const auto set = [this, nodes, provider, pem, done](const std::string& sealed) {
-                edit_object(
-                    nodes, "key-providers", provider,
-                    [pem, sealed](bj::object& document) -> result<void> {
-                      document["client_certificate"] = pem;
-                      if (!sealed.empty())
-                        document["sealed_client_private_key"] = sealed;
-                      return {};
-                    },
-                    done);
-              };
-              if (key->empty())
-                return set("");
-              http::call seal;
-              seal.method = "POST";
-              seal.url = "/keys/v1/admin/providers/" + provider + "/seal-private-key";
-              seal.body = bj::serialize(bj::object{{"private_key", as_text(key->reveal_secret())}});
-              on_one(nodes, seal, [set, done](result<std::string> body) {
-                auto answer = body ? json::parse_object(*body, body_bytes_max)
-                                   : result<json::object>(body.failure());
-                auto sealed = answer ? answer->string("sealed_client_private_key", pem_bytes_max)
-                                     : result<std::string>(answer.failure());
-                if (!sealed)
-                  return done({sealed.failure(), {}});
-                set(*sealed);
-              });
-            });
-      });
   add_read(base + "/{provider}/peer-certs/current",
            "ti.tac.kms.providers:CurrentPeerCertificates.list", "What the key servers present now",
            [this](routed_request&& r, const http::responder& respond) {
@@ -237,6 +137,38 @@ void coordinator_api::add_provider_trust_routes() {
                             });
                           });
            });
+  add_read(
+      base + "/{provider}/peer-certs/trusted", "ti.tac.kms.providers:TrustedPeerCertificates.get",
+      "The certificates of key servers that are trusted",
+      [this](routed_request&& r, const http::responder& respond) {
+        auto nodes = nodes_of(r);
+        if (!nodes)
+          return respond(contract_error(nodes.failure()));
+        read_document(*nodes, "key-providers", r.path.at("provider"),
+                      [respond](const result<bj::object>& document) {
+                        if (!document)
+                          return respond(contract_error(document.failure()));
+                        const auto* const list = document->if_contains("trusted_peer_certificates");
+                        respond(json_body(bj::object{
+                            {"certificates", list == nullptr ? bj::value(bj::array{}) : *list}}));
+                      });
+      });
+  add("PUT", base + "/{provider}/credential", access::administrator,
+      "Sets the password of the provider's user at its key servers; a node seals it first",
+      [this](routed_request&& r, const http::responder& respond) {
+        // The body is the password as a JSON string; whether it is one is judged where it is
+        // sealed.
+        const crypto::secret_ptr body = std::make_shared<const crypto::secret_bytes>(
+            as_bytes("{\"password\":" + r.request.body + "}"));
+        crypto::wipe(r.request.body.data(), r.request.body.size());
+        auto nodes = nodes_of(r);
+        if (!nodes)
+          return respond(contract_error(nodes.failure()));
+        run(r, respond, {"ti.tac.kms.providers:Credential.set", r.path.at("cluster")},
+            [this, nodes = *nodes, provider = r.path.at("provider"), body](const work_done& done) {
+              set_password(nodes, provider, body, done);
+            });
+      });
   add("PATCH", base + "/{provider}/peer-certs/trusted", access::administrator,
       "Trusts these certificates of key servers, and no others",
       [this](routed_request&& r, const http::responder& respond) {

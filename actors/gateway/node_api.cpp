@@ -1,5 +1,6 @@
 #include "actors/gateway/node_api.hpp"
 
+#include "actors/gateway/provider_report.hpp"
 #include "actors/gateway/wire.hpp"
 #include "adapters/json/json.hpp"
 
@@ -172,6 +173,7 @@ node_api::node_api(node_ports ports) : ports_(std::move(ports)), peers_(ports_.a
   add_many_keys_routes();
   add_key_use_routes();
   add_provider_admin_routes();
+  add_provider_secret_routes();
   add_config_routes();
   add_cluster_routes();
   add_backup_routes();
@@ -382,18 +384,7 @@ void node_api::add_provider_admin_routes() {
         ports_.status_of_provider(
             {r.path.at("provider")},
             answer_with<provider_status_report>(respond, [](const auto& report) {
-              bj::array servers;
-              for (const auto& s : report.servers)
-                servers.push_back(bj::object{{"server", s.server},
-                                             {"health", s.health},
-                                             {"client_trust_server", s.client_trust_server},
-                                             {"server_trust_client", s.server_trust_client},
-                                             {"protocol_version", s.protocol_version},
-                                             {"detail", s.detail}});
-              return json_answer(bj::object{{"provider", report.provider},
-                                            {"health", report.health},
-                                            {"primary_key_state", report.primary_key_state},
-                                            {"servers", std::move(servers)}});
+              return text_answer(encode_provider_report(report));
             }));
       });
 }

@@ -59,6 +59,16 @@ struct node_ports {
   /// Seals a client private key (PEM, unencrypted) of a provider; the answer is the sealed blob.
   std::function<result<bytes>(const std::string& provider, const crypto::secret_bytes& pem)>
       seal_private_key;
+  /// The same for what a key server asks of `username`.
+  std::function<result<bytes>(const std::string& provider, const crypto::secret_bytes& password)>
+      seal_password;
+  /// Which of the sealed private keys of a provider a certificate (PEM chain) is for; by index.
+  /// errc::invalid_argument with field "/certificate": for none.
+  std::function<result<std::size_t>(const std::string& provider, const std::string& pem,
+                                    const std::vector<bytes>& sealed_keys)>
+      match_private_key;
+  /// A primary key for a native provider, which need not exist yet; it goes into its object.
+  std::function<result<native_key>(const std::string& provider)> new_native_key;
 
   /// Makes a signing key on this node; the answer is the document token-keys/{kid}, to be written
   /// to every node.
@@ -123,6 +133,7 @@ private:
   void add_many_keys_routes();
   void add_key_use_routes();
   void add_provider_admin_routes();
+  void add_provider_secret_routes();
   void add_config_routes();
   void add_cluster_routes();
   void add_backup_routes();

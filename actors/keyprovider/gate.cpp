@@ -1,5 +1,6 @@
 #include "actors/keyprovider/gate.hpp"
 
+#include "actors/keyprovider/access.hpp"
 #include "actors/keyprovider/ciphertext.hpp"
 #include "adapters/jose/jose.hpp"
 
@@ -95,14 +96,6 @@ result<void> check_boot(const token_facts& facts, const std::optional<host_sight
     return refusal(errc::token_invalid, check,
                    "the host has failed an attestation since the token was made");
   return {};
-}
-
-bool named(const std::vector<std::string>& list, const std::string& name) {
-  return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
-}
-
-bool lets_pass(const access_rule& rule, const token_facts& facts) {
-  return named(rule.images, facts.image) && named(rule.hosts, facts.host);
 }
 
 /// Step 4. A provider that is not there and one that is not allowed are not told apart: whoever may
@@ -216,17 +209,25 @@ result<void> gate::check_binding(const key_caller& caller, verdict& v) const {
   return {};
 }
 
-std::uint64_t gate::refilled(const bucket& b, std::int64_t now) const {
+call_rate gate::rate_of(const call_limits& limits) const {
+  return {limits.calls_per_second.value_or(limits_.calls_per_second_max),
+          limits.burst.value_or(limits_.calls_burst_max)};
+}
+
+std::uint64_t gate::refilled(const bucket& b, std::int64_t now) {
+  const auto& rate = b.rate;
+  // The limits may have been lowered since.
+  const std::uint64_t tokens = std::min<std::uint64_t>(b.tokens, rate.burst);
   if (now <= b.updated) // a clock set back gives nothing
-    return b.tokens;
+    return tokens;
   const auto elapsed = static_cast<std::uint64_t>(now - b.updated);
   // Compared before multiplying, so that a leap of the clock cannot overflow.
-  const std::uint64_t missing = limits_.calls_burst_max - b.tokens;
-  if (limits_.calls_per_second_max == 0)
-    return b.tokens;
-  if (elapsed > missing / limits_.calls_per_second_max)
-    return limits_.calls_burst_max;
-  return b.tokens + elapsed * limits_.calls_per_second_max;
+  const std::uint64_t missing = rate.burst - tokens;
+  if (rate.calls_per_second == 0)
+    return tokens;
+  if (elapsed > missing / rate.calls_per_second)
+    return rate.burst;
+  return tokens + elapsed * rate.calls_per_second;
 }
 
 bool gate::make_room_for_bucket(std::int64_t now) {
@@ -237,20 +238,24 @@ bool gate::make_room_for_bucket(std::int64_t now) {
   buckets_swept_ = now;
   // A full bucket says the same as none.
   std::erase_if(buckets_, [&](const auto& entry) {
-    return refilled(entry.second, now) >= limits_.calls_burst_max;
+    return refilled(entry.second, now) >= entry.second.rate.burst;
   });
   return buckets_.size() < limits_.hosts_max;
 }
 
-result<void> gate::check_rate(const std::string& host, std::int64_t now, std::uint64_t calls) {
-  auto found = buckets_.find(host);
+result<void> gate::check_rate(const std::string& host, std::string_view provider,
+                              const call_rate& rate, std::int64_t now, std::uint64_t calls) {
+  // Neither name has a slash in it.
+  const auto key = provider.empty() ? host : std::string(host).append("/").append(provider);
+  auto found = buckets_.find(key);
   if (found == buckets_.end() && make_room_for_bucket(now))
-    found = buckets_.emplace(host, bucket{now, limits_.calls_burst_max}).first;
+    found = buckets_.emplace(key, bucket{now, rate.burst, rate}).first;
   // A call that weighs more than a full bucket passes when the bucket is full.
-  const auto weight = std::min<std::uint64_t>(calls, limits_.calls_burst_max);
+  const auto weight = std::min<std::uint64_t>(calls, rate.burst);
   std::uint64_t missing = weight;
   if (found != buckets_.end()) {
     auto& b = found->second;
+    b.rate = rate;
     b.tokens = refilled(b, now);
     b.updated = std::max(b.updated, now);
     if (b.tokens > 0 && b.tokens >= weight) {
@@ -260,9 +265,9 @@ result<void> gate::check_rate(const std::string& host, std::int64_t now, std::ui
     missing = weight - std::min(b.tokens, weight);
   }
   auto e = refusal(errc::rate_limited, "gate-rate", "too many calls of this host");
-  const std::uint64_t rate = std::max<std::uint64_t>(limits_.calls_per_second_max, 1);
-  e.retry_after_s =
-      static_cast<std::uint32_t>(std::max<std::uint64_t>((missing + rate - 1) / rate, 1));
+  const std::uint64_t per_second = std::max<std::uint64_t>(rate.calls_per_second, 1);
+  e.retry_after_s = static_cast<std::uint32_t>(
+      std::max<std::uint64_t>((missing + per_second - 1) / per_second, 1));
   return e;
 }
 
@@ -284,7 +289,8 @@ result<grant> gate::checks_with_provider(const key_caller& caller, const std::st
                                          std::uint64_t calls) {
   CUSTOS_TRY(verdict * v, checks_before_access(caller, config, now));
   CUSTOS_CHECK(check_access(v->facts, provider, *config));
-  CUSTOS_CHECK(check_rate(v->facts.host, now, calls));
+  const auto& limits = config->key_providers.find(provider)->second.limits; // it is there
+  CUSTOS_CHECK(check_rate(v->facts.host, provider, rate_of(limits), now, calls));
   return grant{v->facts.host, v->facts.image, v->key, crypto::base64url(v->thumbprint)};
 }
 
@@ -337,7 +343,7 @@ result<grant> gate::admit(const rewrap_keys& call, const config_ptr& config, std
 result<gate::listing> gate::admit(const list_providers& call, const config_ptr& config,
                                   std::int64_t now) {
   CUSTOS_TRY(verdict * v, checks_before_access(call.caller, config, now));
-  CUSTOS_CHECK(check_rate(v->facts.host, now));
+  CUSTOS_CHECK(check_rate(v->facts.host, {}, rate_of({}), now));
   listing out;
   out.who = grant{v->facts.host, v->facts.image, v->key, crypto::base64url(v->thumbprint)};
   for (const auto& [name, provider] : config->key_providers)

@@ -11,7 +11,7 @@
 //   gate-boot      3 the host has neither rebooted nor failed an attestation since the token was
 //                    made, as far as this node has seen
 //   gate-access    4 the provider exists and its access rule lets this host and image pass
-//   gate-rate      5 the host's rate limit
+//   gate-rate      5 the host's rate limit at this provider
 //   gate-request   6 sizes of key, context, ciphertext
 //
 // Steps 2 to 6 are judged anew for every call, against the present configuration.
@@ -56,6 +56,9 @@ struct token_facts {
   bytes ak_name;                   ///< attestation key that the evidence was signed with
   std::uint32_t reset_count = 0;   ///< of the boot that was judged
   std::uint32_t restart_count = 0; ///< the TPM's resumes in that boot
+  std::optional<bool> secure_boot; ///< the state, where it was judged
+  bool ima = false;                ///< an IMA log was judged
+  bool warning = false; ///< the status is `warning`: checks that are reported only failed
 };
 
 /// What this node has seen of a host since: reboots, and attestations that failed.
@@ -75,9 +78,15 @@ using token_check = std::function<result<token_facts>(std::string_view token, st
 
 struct gate_limits {
   std::size_t verdicts_max = 16384;        ///< remembered tokens
-  std::size_t hosts_max = 65536;           ///< hosts whose rate is counted
-  std::uint32_t calls_per_second_max = 50; ///< sustained, per host
-  std::uint32_t calls_burst_max = 500;     ///< at once after a pause, per host
+  std::size_t hosts_max = 65536;           ///< pairs of host and provider whose rate is counted
+  std::uint32_t calls_per_second_max = 50; ///< sustained, per host and provider
+  std::uint32_t calls_burst_max = 500;     ///< at once after a pause, per host and provider
+};
+
+/// The limits of one host at one provider: the provider's own, else the gate's.
+struct call_rate {
+  std::uint32_t calls_per_second = 0;
+  std::uint32_t burst = 0;
 };
 
 /// Who may pass: the host, and the key its answers are encrypted to.
@@ -132,11 +141,14 @@ private:
   struct bucket {
     std::int64_t updated = 0;
     std::uint64_t tokens = 0;
+    call_rate rate; ///< as it was asked last
   };
 
   result<verdict*> check_token(const key_caller& caller, std::int64_t now);
   result<void> check_binding(const key_caller& caller, verdict& v) const;
-  result<void> check_rate(const std::string& host, std::int64_t now, std::uint64_t calls = 1);
+  /// Calls that name no provider have a count of their own. `calls`: how many this one weighs.
+  result<void> check_rate(const std::string& host, std::string_view provider, const call_rate& rate,
+                          std::int64_t now, std::uint64_t calls = 1);
   result<verdict*> checks_before_access(const key_caller& caller, const config_ptr& config,
                                         std::int64_t now);
   result<grant> checks_with_provider(const key_caller& caller, const std::string& provider,
@@ -144,7 +156,8 @@ private:
                                      std::uint64_t calls = 1);
   void drop_old_verdicts(std::int64_t now);
   bool make_room_for_bucket(std::int64_t now);
-  [[nodiscard]] std::uint64_t refilled(const bucket& b, std::int64_t now) const;
+  [[nodiscard]] call_rate rate_of(const call_limits& limits) const;
+  [[nodiscard]] static std::uint64_t refilled(const bucket& b, std::int64_t now);
 
   token_check check_;
   gate_limits limits_;

@@ -1,6 +1,7 @@
 #include "actors/keyprovider/key_provider_actor.hpp"
 
 #include "actors/keyprovider/key_provider_state_actor.hpp"
+#include "actors/keyprovider/rotation_schedule.hpp"
 #include "messages/caf_error.hpp"
 
 #include <chrono>
@@ -16,6 +17,16 @@ constexpr std::chrono::seconds sweep_interval{30};
 
 error no_provider(const std::string& name) {
   return make_error(errc::not_found, "there is no key provider " + name);
+}
+
+/// A provider of the snapshot that is on key servers.
+result<const key_provider*> on_servers(const config_snapshot& config, const std::string& name) {
+  const auto found = config.key_providers.find(name);
+  if (found == config.key_providers.end())
+    return no_provider(name);
+  if (found->second.type == provider_type::native)
+    return make_error(errc::unsupported, "native provider " + name + " has no key servers");
+  return &found->second;
 }
 
 } // namespace
@@ -42,7 +53,7 @@ key_provider_self::behavior_type key_provider_actor::make_behavior() {
       [this](const tick&) {
         present_config();
         for (auto& [provider, session] : sessions_)
-          session->sweep();
+          session->look_around();
         delayed_send(this, sweep_interval, tick{});
       },
       [](const posted_work& work) { (*work.run)(); },
@@ -70,7 +81,7 @@ config_ptr key_provider_actor::present_config() {
   for (auto it = sessions_.begin(); it != sessions_.end();) {
     const auto found = config->key_providers.find(it->first);
     if (found != config->key_providers.end() &&
-        same_connection(found->second, it->second->provider())) {
+        it->second->follow(found->second, limits_of(found->second))) {
       ++it;
       continue;
     }
@@ -89,6 +100,13 @@ gate& key_provider_actor::present_gate() {
   return gate_;
 }
 
+session_limits key_provider_actor::limits_of(const key_provider& provider) const {
+  const auto& l = given_.limits;
+  return {l.primary_keys_max, provider.cache.primary_key_age_s.value_or(l.primary_key_age_s_max),
+          provider.cache.grace_s.value_or(l.primary_key_grace_s_max), l.capabilities_age_s_max,
+          l.retry_after_s};
+}
+
 /// The session of a provider of the snapshot applied last, begun when it is first needed.
 result<session_ptr> key_provider_actor::session_of(const std::string& name) {
   if (const auto known = sessions_.find(name); known != sessions_.end())
@@ -96,21 +114,29 @@ result<session_ptr> key_provider_actor::session_of(const std::string& name) {
   const auto found = applied_->key_providers.find(name);
   if (found == applied_->key_providers.end())
     return no_provider(name);
-  CUSTOS_TRY(auto group, given_.spawn_group(found->second));
-  monitor(group);
-  const auto& l = given_.limits;
-  auto session = std::make_shared<provider_session>(
-      this, found->second, std::move(group),
-      session_limits{l.primary_keys_max, l.primary_key_age_s_max, l.primary_key_grace_s_max,
-                     l.capabilities_age_s_max, l.retry_after_s},
-      given_.now);
+  const auto& provider = found->second;
+  session_ptr session;
+  if (provider.type == provider_type::native) {
+    session = std::make_shared<provider_session>(this, provider, given_.unseal, limits_of(provider),
+                                                 given_.now);
+  } else {
+    const auto spawn = [this](const key_provider& p) -> result<kmip_api> {
+      CUSTOS_TRY(auto group, given_.spawn_group(p));
+      monitor(group);
+      return group;
+    };
+    CUSTOS_TRY(auto group, spawn(provider));
+    session = std::make_shared<provider_session>(this, provider, std::move(group), spawn,
+                                                 limits_of(provider), given_.now);
+  }
   sessions_.emplace(name, session);
+  session->look_around();
   return session;
 }
 
 void key_provider_actor::forget_group(const caf::actor_addr& gone) {
   for (auto it = sessions_.begin(); it != sessions_.end(); ++it)
-    if (it->second->group().address() == gone) {
+    if (it->second->lost(gone)) {
       it->second->stop();
       sessions_.erase(it);
       return;
@@ -129,8 +155,8 @@ void key_provider_actor::record_administration(std::string action, const std::st
 caf::result<client_certificate_made>
 key_provider_actor::on_make_certificate(const make_client_certificate& call) {
   const auto config = present_config();
-  if (config->key_providers.find(call.provider) == config->key_providers.end())
-    return to_caf(no_provider(call.provider));
+  if (const auto known = on_servers(*config, call.provider); !known)
+    return to_caf(known.failure());
   auto made =
       make_client_key(call, given_.seal, given_.now(), given_.limits.client_certificate_life_s);
   record_administration("provider.client-key", call.provider, made ? nullptr : &made.failure(),
@@ -139,7 +165,9 @@ key_provider_actor::on_make_certificate(const make_client_certificate& call) {
 }
 
 caf::result<kmip::key_created> key_provider_actor::on_create_key(const create_primary_key& call) {
-  present_config();
+  const auto config = present_config();
+  if (const auto known = on_servers(*config, call.provider); !known)
+    return to_caf(known.failure());
   auto session = session_of(call.provider);
   if (!session)
     return to_caf(std::move(session).failure());
@@ -159,11 +187,11 @@ caf::result<kmip::key_created> key_provider_actor::on_create_key(const create_pr
 caf::result<std::vector<peer_certificate>>
 key_provider_actor::on_peer_certificates(const get_peer_certificates& call) {
   const auto config = present_config();
-  const auto found = config->key_providers.find(call.provider);
-  if (found == config->key_providers.end())
-    return to_caf(no_provider(call.provider));
+  const auto known = on_servers(*config, call.provider);
+  if (!known)
+    return to_caf(known.failure());
   return delegate(
-      spawn_peer_collector(system(), found->second.servers, given_.read_peer_certificates,
+      spawn_peer_collector(system(), (*known)->servers, given_.read_peer_certificates,
                            std::chrono::seconds(given_.limits.peer_certificates_timeout_s)),
       call);
 }
@@ -174,27 +202,39 @@ caf::result<provider_status_report> key_provider_actor::on_status(const get_prov
   if (!session)
     return to_caf(std::move(session).failure());
   auto promise = make_response_promise<provider_status_report>();
-  auto id = config->key_providers.find(call.provider)->second.primary_key_id;
-  (*session)->server_status([promise, call, s = *session, id = std::move(id)](
-                                result<std::vector<key_server_status>> servers) mutable {
-    if (!servers) {
-      promise.deliver(to_caf(std::move(servers).failure()));
-      return;
-    }
-    auto report = std::make_shared<provider_status_report>();
-    report->provider = call.provider;
-    report->servers = *std::move(servers);
-    auto answer = [promise, report]() mutable {
-      report->health = health_of(report->servers, report->primary_key_state);
-      promise.deliver(std::move(*report));
-    };
-    if (id.empty())
-      return answer();
-    s->key_state(id, [report, answer](result<std::string> state) mutable {
-      if (state)
-        report->primary_key_state = *std::move(state);
-      answer();
-    });
+  const auto& provider = config->key_providers.find(call.provider)->second; // there is a session
+  auto report = std::make_shared<provider_status_report>();
+  report->provider = call.provider;
+  report->rotation = waits_for(provider);
+  if (given_.rotation_problem && report->rotation.empty())
+    report->rotation = given_.rotation_problem(call.provider);
+  const bool native = provider.type == provider_type::native;
+  auto answer = [promise, report, native, s = *session]() mutable {
+    report->client_certificate = s->certificate_in_use();
+    report->health =
+        native ? s->status().health : health_of(report->servers, report->primary_key_state);
+    promise.deliver(std::move(*report));
+  };
+  // First the next certificate: which one the rest is asked with follows from what is said to it.
+  (*session)->try_next([promise, report, answer, s = *session, id = provider.primary_key_id](
+                           result<std::vector<key_server_status>> next) mutable {
+    if (next)
+      report->next_servers = *std::move(next);
+    s->server_status(
+        [promise, report, answer, s, id](result<std::vector<key_server_status>> servers) mutable {
+          if (!servers) {
+            promise.deliver(to_caf(std::move(servers).failure()));
+            return;
+          }
+          report->servers = *std::move(servers);
+          if (id.empty())
+            return answer();
+          s->key_state(id, [report, answer](result<std::string> state) mutable {
+            if (state)
+              report->primary_key_state = *std::move(state);
+            answer();
+          });
+        });
   });
   return promise;
 }

@@ -15,6 +15,7 @@
 
 #include "actors/keyprovider/administration.hpp"
 #include "actors/keyprovider/gate.hpp"
+#include "actors/keyprovider/native_keys.hpp"
 #include "actors/keyprovider/peer_certificates_actor.hpp"
 #include "actors/keyprovider/use_table.hpp"
 #include "messages/clock.hpp"
@@ -64,6 +65,11 @@ struct key_provider_dependencies {
   std::function<result<crypto::key>(std::string_view kid)> encryption_key;
   /// Where uses of primary keys are counted. May be null.
   std::shared_ptr<use_table> uses;
+  /// Opens the primary keys of native providers.
+  unseal_function unseal;
+  /// Why the primary key of a provider was not changed when it was due; empty: it was. May be
+  /// empty, is called on the actor's thread.
+  std::function<std::string(const std::string& provider)> rotation_problem;
   peer_certificates_reader read_peer_certificates;
   key_provider_limits limits;
 };

@@ -57,6 +57,7 @@ public:
 private:
   // Configuration and sessions.
   config_ptr present_config();
+  [[nodiscard]] session_limits limits_of(const key_provider& provider) const;
   result<session_ptr> session_of(const std::string& name);
   void forget_group(const caf::actor_addr& gone);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace custos::keyprovider {
 
@@ -61,11 +62,18 @@ bool same_connection(const key_provider& a, const key_provider& b) {
     return std::tie(x.name, x.host, x.port) == std::tie(y.name, y.host, y.port);
   };
   const auto rest = [](const key_provider& p) {
-    return std::tie(p.client_certificate, p.client_private_key.sealed, p.trusted_peer_certificates,
-                    p.username, p.password.sealed, p.timeout_ms, p.legacy_ciphers);
+    return std::tie(p.type, p.client_certificate, p.client_private_key.sealed,
+                    p.trusted_peer_certificates, p.username, p.password.sealed, p.timeout_ms,
+                    p.legacy_ciphers);
   };
   return rest(a) == rest(b) && std::equal(a.servers.begin(), a.servers.end(), b.servers.begin(),
                                           b.servers.end(), same_server);
+}
+
+key_provider with_next_certificate(key_provider provider) {
+  provider.client_certificate = std::exchange(provider.next_client_certificate, {});
+  provider.client_private_key = std::exchange(provider.next_client_private_key, {});
+  return provider;
 }
 
 } // namespace custos::keyprovider

@@ -36,6 +36,11 @@ public:
   primary_key_cache(std::size_t keys_max, std::uint32_t age_s_max, std::uint32_t grace_s_max)
       : keys_max_(keys_max), age_s_max_(age_s_max), grace_s_max_(grace_s_max) {}
 
+  /// From now on these.
+  void set_policy(std::uint32_t age_s_max, std::uint32_t grace_s_max) {
+    age_s_max_ = age_s_max;
+    grace_s_max_ = grace_s_max;
+  }
   /// A full cache loses its oldest key.
   void put(const std::string& id, primary_key key, std::int64_t now);
   /// Null when there is none of that age.
@@ -59,8 +64,11 @@ private:
   std::map<std::string, entry> keys_;
 };
 
-/// Whether a KMIP group made for `a` serves `b` as well: everything but access rule, mode and
-/// primary key is the same.
+/// Whether a KMIP group made for `a` serves `b` as well: type, servers, trust and credentials are
+/// the same. What follows the client certificate is not looked at.
 bool same_connection(const key_provider& a, const key_provider& b);
+
+/// The provider as it is once its next client certificate has taken the place of the other.
+key_provider with_next_certificate(key_provider provider);
 
 } // namespace custos::keyprovider

@@ -22,6 +22,9 @@ token_check tokens_of(std::string issuer, token_keys keys) {
     facts.ak_name = std::move(claims.ak_name);
     facts.reset_count = claims.reset_count;
     facts.restart_count = claims.restart_count;
+    facts.secure_boot = claims.secure_boot;
+    facts.ima = claims.ima_entries.has_value();
+    facts.warning = !claims.findings.empty();
     return facts;
   };
 }

@@ -69,7 +69,11 @@ result<void> check_sealed_values(const cluster::sealer& seals, const config_stat
   for (const auto& object : state.all(object_kind::key_provider)) {
     const auto& p = std::get<key_provider>(object->value);
     CUSTOS_CHECK(opens(p.client_private_key.sealed, cluster::client_private_key_use(object->name)));
+    CUSTOS_CHECK(
+        opens(p.next_client_private_key.sealed, cluster::client_private_key_use(object->name)));
     CUSTOS_CHECK(opens(p.password.sealed, cluster::password_use(object->name)));
+    for (const auto& key : p.primary_keys)
+      CUSTOS_CHECK(opens(key.key.sealed, cluster::primary_key_use(object->name, key.id)));
   }
   for (const auto& object : state.all(object_kind::token_key))
     CUSTOS_CHECK(opens(std::get<token_key>(object->value).sealed_private_key,
@@ -81,7 +85,8 @@ result<void> check_sealed_values(const cluster::sealer& seals, const config_stat
 
 bool holds_sealed_values(const cluster::config_object& object) {
   if (const auto* const p = std::get_if<key_provider>(&object))
-    return !p->client_private_key.sealed.empty() || !p->password.sealed.empty();
+    return !p->client_private_key.sealed.empty() || !p->next_client_private_key.sealed.empty() ||
+           !p->password.sealed.empty() || !p->primary_keys.empty();
   return std::holds_alternative<token_key>(object);
 }
 

@@ -47,6 +47,7 @@ TEST_F(trust_authority_test, cve_2026_1709_is_closed_to_strangers) {
     for (const auto& [from, to] : {std::pair<std::string, std::string>{"{cluster}", "ta"},
                                    {"{name}", "x"},
                                    {"{provider}", "x"},
+                                   {"{key}", "k"},
                                    {"{host}", "h"},
                                    {"{member}", "n1"},
                                    {"{service}", "s"},

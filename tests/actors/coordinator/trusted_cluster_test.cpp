@@ -471,6 +471,8 @@ TEST_F(trusted_cluster_test, serves_operations_of_the_contract_under_their_own_n
   expect("POST", tac + p + "/client-certificate/csr",
          ta + "/kms/providers/p/client-certificate/csr");
   expect("GET", tac + p + "/peer-certs/current", ta + "/kms/providers/p/peer-certs/current");
+  expect("GET", tac + p + "/peer-certs/trusted", ta + "/kms/providers/p/peer-certs/trusted");
+  expect("PUT", tac + p + "/credential", ta + "/kms/providers/p/credential", "\"secret\"");
   expect("PATCH", tac + p + "/peer-certs/trusted", ta + "/kms/providers/p/peer-certs/trusted",
          R"({"certificates":[]})");
   expect("DELETE", tac + p, ta + "/kms/providers/p");

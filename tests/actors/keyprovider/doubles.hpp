@@ -26,6 +26,7 @@ struct key_server_double {
   bool gcm = true;
   bool away = false;   ///< answers unavailable at once, as a group with an open circuit does
   bool silent = false; ///< never answers
+  bool refuses_client = false; ///< ends every connection after the handshake
   std::size_t get_key_calls = 0, get_state_calls = 0, capability_calls = 0;
   std::size_t encrypt_calls = 0, decrypt_calls = 0, create_calls = 0;
   std::size_t groups_spawned = 0, groups_ended = 0;
@@ -91,8 +92,10 @@ public:
         [this](const kmip::get_server_status&) -> caf::result<std::vector<key_server_status>> {
           key_server_status s;
           s.server = "kms";
-          s.health = server_->away ? "error" : "ok";
-          s.client_trust_server = s.server_trust_client = !server_->away;
+          const bool answers = !server_->away && !server_->refuses_client;
+          s.health = answers ? "ok" : "error";
+          s.client_trust_server = !server_->away;
+          s.server_trust_client = answers;
           s.protocol_version = server_->away ? "" : "1.4";
           return std::vector{s};
         },
@@ -104,7 +107,7 @@ private:
   caf::result<Out> answer(Make make) {
     if (server_->silent) // a promise that is dropped is never answered
       return make_response_promise<Out>();
-    if (server_->away) {
+    if (server_->away || server_->refuses_client) {
       auto e = make_error(errc::unavailable, "no key server can be asked");
       e.retry_after_s = 7;
       return to_caf(std::move(e));

@@ -68,6 +68,10 @@ struct fake_services {
   std::vector<std::pair<std::string, std::string>> csrs;
   std::vector<std::pair<std::string, std::string>> sealed;
   result<bytes> seal_reply = bytes{1, 2, 3};
+  std::vector<std::string> matched;
+  result<std::size_t> match_reply = std::size_t{1};
+  std::vector<std::string> native_keys;
+  result<native_key> native_reply = native_key{"00ff", {bytes{1, 2, 3}}, 7};
   std::vector<audit_record> audit;
 };
 
@@ -138,6 +142,20 @@ protected:
                                 const crypto::secret_bytes& pem) -> result<bytes> {
       services.sealed.emplace_back(provider, as_text(pem.reveal_secret()));
       return services.seal_reply;
+    };
+    p.seal_password = [this](const std::string& provider,
+                             const crypto::secret_bytes& password) -> result<bytes> {
+      services.sealed.emplace_back(provider, as_text(password.reveal_secret()));
+      return services.seal_reply;
+    };
+    p.match_private_key = [this](const std::string& provider, const std::string& pem,
+                                 const std::vector<bytes>& sealed) -> result<std::size_t> {
+      services.matched.push_back(provider + " " + pem + " " + std::to_string(sealed.size()));
+      return services.match_reply;
+    };
+    p.new_native_key = [this](const std::string& provider) -> result<native_key> {
+      services.native_keys.push_back(provider);
+      return services.native_reply;
     };
     p.new_join_token = [this](std::uint32_t life_s, std::string url, callback<std::string> done) {
       services.tokens.emplace_back(life_s, std::move(url));
@@ -348,7 +366,8 @@ TEST_F(node_api_test, cve_2026_1709_every_route_and_every_kind_of_caller) {
               services.lists.asked.empty() && services.certificates.asked.empty() &&
               services.primary_keys.asked.empty() && services.token_keys.asked.empty() &&
               services.simulations.asked.empty() && services.forgotten.asked.empty() &&
-              services.sealed.empty() && services.tokens.empty() && services.csrs.empty());
+              services.sealed.empty() && services.tokens.empty() && services.csrs.empty() &&
+              services.matched.empty() && services.native_keys.empty());
   EXPECT_TRUE(services.clusters.asked.empty() && services.removals.asked.empty() &&
               services.transfers.asked.empty() && services.renewals.asked.empty() &&
               services.rotations.asked.empty());
@@ -417,6 +436,8 @@ TEST_F(node_api_test, refuses_bodies_that_are_no_documents_on_every_route_that_r
       {"POST", "/attestation/v1/admin/token-keys"},
       {"POST", provider_path + "/client-certificate"},
       {"POST", provider_path + "/seal-private-key"},
+      {"POST", provider_path + "/seal-password"},
+      {"POST", provider_path + "/match-private-key"},
       {"POST", provider_path + "/primary-key"},
       {"POST", "/cluster/v1/tokens"},
       {"POST", "/cluster/v1/certificates"},
@@ -449,6 +470,17 @@ TEST_F(node_api_test, names_the_field_of_bad_administration) {
            {provider_path + "/seal-private-key", R"({"private_key":"k","x":1})", "/x"},
            {provider_path + "/seal-private-key",
             R"({"private_key":")" + std::string(65537, 'k') + "\"}", "/private_key"},
+           {provider_path + "/seal-password", "{}", "/password"},
+           {provider_path + "/seal-password", R"({"password":7})", "/password"},
+           {provider_path + "/seal-password", R"({"password":"p","x":1})", "/x"},
+           {provider_path + "/match-private-key", "{}", "/certificate"},
+           {provider_path + "/match-private-key", R"({"certificate":"C"})",
+            "/sealed_client_private_keys"},
+           {provider_path + "/match-private-key",
+            R"({"certificate":"C","sealed_client_private_keys":["!"]})",
+            "/sealed_client_private_keys/0"},
+           {provider_path + "/match-private-key",
+            R"({"certificate":"C","sealed_client_private_keys":[],"x":1})", "/x"},
            {provider_path + "/primary-key", "{}", "/name"},
            {provider_path + "/primary-key", R"({"name":")" + long_name + "\"}", "/name"},
            {provider_path + "/primary-key", R"({"name":"a","bits":128})", "/bits"},
@@ -713,6 +745,41 @@ TEST_F(node_api_test, seals_uploaded_keys_and_repeats_none_of_it) {
     EXPECT_EQ(record.detail.find("SECRET"), std::string::npos);
 }
 
+TEST_F(node_api_test, makes_native_keys_that_are_answered_sealed) {
+  const auto a = as_administrator("POST", provider_path + "/native-key", "{}");
+  ASSERT_EQ(a.status, 201U) << a.body;
+  EXPECT_EQ(bj::value(json_of(a)), bj::parse(R"({"id":"00ff","sealed_key":"AQID","created":7})"));
+  EXPECT_EQ(services.native_keys, std::vector<std::string>{"vault"});
+  ASSERT_EQ(services.audit.size(), 1U);
+  EXPECT_EQ(services.audit[0].action, "provider.make_native_key");
+  EXPECT_EQ(services.audit[0].detail, "primary-key=00ff");
+  services.native_reply = make_error(errc::crypto_failure, "cannot be sealed");
+  EXPECT_EQ(as_administrator("POST", provider_path + "/native-key", "{}").status, 500U);
+  EXPECT_EQ(services.audit.back().outcome, "crypto-failure");
+}
+
+TEST_F(node_api_test, tells_which_private_key_a_certificate_is_for) {
+  const std::string body = R"({"certificate":"C","sealed_client_private_keys":["AQID","BAUG"]})";
+  const auto a = as_administrator("POST", provider_path + "/match-private-key", body);
+  ASSERT_EQ(a.status, 200U) << a.body;
+  EXPECT_EQ(json_of(a).at("index").as_int64(), 1);
+  EXPECT_EQ(services.matched, std::vector<std::string>{"vault C 2"});
+  services.match_reply = field_error(errc::invalid_argument, "/certificate", "expected another");
+  expect_problem(as_administrator("POST", provider_path + "/match-private-key", body), 400,
+                 "invalid-argument", "/certificate", "match");
+}
+
+TEST_F(node_api_test, seals_passwords_and_repeats_none_of_it) {
+  const auto a =
+      as_administrator("POST", provider_path + "/seal-password", R"({"password":"SECRET"})");
+  ASSERT_EQ(a.status, 200U) << a.body;
+  EXPECT_EQ(json_of(a).at("sealed_password").as_string(), "AQID");
+  EXPECT_EQ(services.sealed,
+            (std::vector<std::pair<std::string, std::string>>{{"vault", "SECRET"}}));
+  for (const auto& record : services.audit)
+    EXPECT_EQ(record.detail.find("SECRET"), std::string::npos);
+}
+
 TEST_F(node_api_test, creates_primary_keys_on_record) {
   services.primary_keys.reply = kmip::key_created{"uid-1"};
   const auto a = as_administrator("POST", provider_path + "/primary-key", R"({"name":"k1"})");
@@ -735,6 +802,15 @@ TEST_F(node_api_test, shows_what_key_servers_present_and_how_they_are) {
   ASSERT_EQ(b.status, 200U);
   EXPECT_EQ(json_of(b).at("primary_key_state").as_string(), "Active");
   EXPECT_TRUE(json_of(b).at("servers").at(0).at("client_trust_server").as_bool());
+  EXPECT_FALSE(json_of(b).contains("next_client_certificate") || json_of(b).contains("rotation") ||
+               json_of(b).contains("client_certificate"));
+  services.statuses.reply->client_certificate = "next";
+  services.statuses.reply->next_servers = {{"a", "ok", true, true, "1.4", ""}};
+  services.statuses.reply->rotation = "it is due";
+  const auto c = json_of(send("GET", provider_path + "/status", "", made().auditor));
+  EXPECT_EQ(c.at("client_certificate").as_string(), "next");
+  EXPECT_EQ(c.at("next_client_certificate").at("servers").at(0).at("server").as_string(), "a");
+  EXPECT_EQ(c.at("rotation").as_string(), "it is due");
 }
 
 // ---- configuration ----------------------------------------------------------------------------

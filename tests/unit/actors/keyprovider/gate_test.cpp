@@ -394,6 +394,37 @@ TEST_F(gate_test, bounds_the_hosts_it_counts) {
   EXPECT_LE(g.host_count(), 2U);
 }
 
+TEST_F(gate_test, a_providers_own_limits_count_for_each_host_there) {
+  gate_limits limits;
+  limits.calls_burst_max = 3;
+  limits.calls_per_second_max = 1;
+  auto g = make(limits);
+  config.key_providers["slow"].name = "slow";
+  config.key_providers["slow"].limits = {std::nullopt, 1};
+  config.key_providers["fast"].name = "fast";
+  config.key_providers["fast"].limits = {5, 10};
+  const auto allowed = [&](const std::string& provider, std::int64_t at) {
+    call.provider = provider;
+    int n = 0;
+    while (refused_by(g, at).empty())
+      ++n;
+    EXPECT_EQ(last.check, "gate-rate");
+    return n;
+  };
+  EXPECT_EQ(allowed("vault", now), 3);
+  EXPECT_EQ(allowed("slow", now), 1) << "what was asked of one provider is not the other's";
+  EXPECT_EQ(allowed("fast", now), 10);
+  EXPECT_EQ(allowed("vault", now + 1), 1);
+  EXPECT_EQ(allowed("fast", now + 1), 5);
+  // Changed without a restart: what is left is not more than the new burst.
+  EXPECT_EQ(allowed("fast", now + 1000), 10);
+  config.key_providers["fast"].limits = {2, 4};
+  EXPECT_EQ(allowed("fast", now + 2000), 4);
+  EXPECT_EQ(allowed("fast", now + 2001), 2);
+  // Lists have a count of their own.
+  EXPECT_TRUE(g.admit(list_providers{call.caller}, snapshot(), now + 2001));
+}
+
 // ---- step 6 -------------------------------------------------------------------------------------
 
 TEST_F(gate_test, refuses_sizes_that_are_not_allowed) {
