@@ -59,44 +59,45 @@ bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r';
 }
 
-/// A line to its message; none for an empty line or a comment.
-result<std::optional<kept_message>> read_line(std::string_view line, std::size_t number) {
-  const auto wrong = [number](std::size_t column, const std::string& expected) {
-    return make_error(errc::malformed, "line " + std::to_string(number) + ", column " +
-                                           std::to_string(column + 1) + ": expected " + expected);
-  };
-  kept_message out;
-  out.line = number;
-  std::optional<std::uint8_t> high;
-  std::size_t last = 0;
-  bool begun = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
+error wrong_text(std::size_t line, std::size_t column, const std::string& expected) {
+  return make_error(errc::malformed, "line " + std::to_string(line) + ", column " +
+                                         std::to_string(column + 1) + ": expected " + expected);
+}
+
+/// Hex digits with white space anywhere; `column` is where they begin in their line.
+result<crypto::wiped_bytes> read_hex(std::string_view text, std::size_t line, std::size_t column) {
+  crypto::wiped_bytes out;
+  unsigned octet = 1; // a leading 1 says how many digits are in it
+  for (const char c : text) {
+    ++column;
     if (is_space(c))
       continue;
-    if (!begun && c == '#')
-      return std::optional<kept_message>();
-    if (!begun && (c == '>' || c == '<')) {
-      out.mark = c;
-      begun = true;
-      continue;
-    }
-    begun = true;
     const auto digit = digit_of(c);
     if (!digit)
-      return wrong(i, "hex digits, two an octet");
-    last = i;
-    if (!high) {
-      high = digit;
+      return wrong_text(line, column - 1, "hex digits, two an octet");
+    octet = (octet << 4U) | *digit;
+    if (octet < 0x100U)
       continue;
-    }
-    out.octets.push_back(static_cast<std::uint8_t>((*high << 4U) | *digit));
-    high.reset();
+    out.push_back(static_cast<std::uint8_t>(octet & 0xFFU));
+    octet = 1;
   }
-  if (high)
-    return wrong(last + 1, "a second hex digit of the octet");
-  if (!begun)
+  if (octet != 1)
+    return wrong_text(line, column, "a second hex digit of the octet");
+  return out;
+}
+
+/// A line to its message; none for an empty line or a comment.
+result<std::optional<kept_message>> read_line(std::string_view line, std::size_t number) {
+  const auto begin = line.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos || line[begin] == '#')
     return std::optional<kept_message>();
+  kept_message out;
+  out.line = number;
+  const bool marked = line[begin] == '>' || line[begin] == '<';
+  if (marked)
+    out.mark = line[begin];
+  const auto hex_at = begin + (marked ? 1 : 0);
+  CUSTOS_TRY(out.octets, read_hex(line.substr(hex_at), number, hex_at));
   std::size_t fault_at = 0;
   if (auto item = parse_ttlv(out.octets, limits, fault_at); !item)
     return at_place(std::move(item).failure(),

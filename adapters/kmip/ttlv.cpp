@@ -206,7 +206,8 @@ finding walk(byte_view message, const ttlv_limits& limits) {
     if (static_cast<item_type>(h.type) == item_type::structure) {
       if (depth == depth_limit)
         return fault{at - ttlv_header_bytes,
-                     malformed(h, "nested deeper than " + std::to_string(depth_limit))};
+                     malformed(h, "expected at most " + std::to_string(depth_limit) +
+                                      " structures inside each other")};
       ends[depth++] = end;
       end = at + h.length;
     } else {
