@@ -52,9 +52,9 @@ constexpr std::size_t length_at = 4;
 std::string_view expected_length(item_type type, std::size_t length) {
   switch (type) {
   case item_type::structure:
-    return length % 8 == 0 ? "" : "a multiple of 8";
+    return length % 8 == 0 ? "" : "in multiples of 8";
   case item_type::big_integer:
-    return length % 8 == 0 && length != 0 ? "" : "a multiple of 8 that is not 0";
+    return length % 8 == 0 && length != 0 ? "" : "in multiples of 8, not 0";
   case item_type::integer:
   case item_type::enumeration:
   case item_type::interval:
@@ -133,9 +133,9 @@ finding check_header(const raw_header& h, const ttlv_limits& limits) {
                                            std::to_string(h.type))};
   const auto type = static_cast<item_type>(h.type);
   if (const auto expected = expected_length(type, h.length); !expected.empty())
-    return fault{length_at,
-                 malformed(h, "expected the length of a " + std::string(to_string(type)) + ", " +
-                                  std::string(expected) + ", found " + std::to_string(h.length))};
+    return fault{length_at, malformed(h, "expected length " + std::string(expected) + " for " +
+                                             std::string(to_string(type)) + ", found " +
+                                             std::to_string(h.length))};
   // h.length has 32 bits, so that nothing can overflow here.
   if (ttlv_header_bytes + ttlv_padded(h.length) > limits.message_bytes)
     return fault{length_at,
@@ -206,7 +206,8 @@ finding walk(byte_view message, const ttlv_limits& limits) {
     if (static_cast<item_type>(h.type) == item_type::structure) {
       if (depth == depth_limit)
         return fault{at - ttlv_header_bytes,
-                     malformed(h, "nested deeper than " + std::to_string(depth_limit))};
+                     malformed(h, "expected at most " + std::to_string(depth_limit) +
+                                      " structures inside each other")};
       ends[depth++] = end;
       end = at + h.length;
     } else {

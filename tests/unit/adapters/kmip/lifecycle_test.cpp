@@ -175,6 +175,49 @@ TEST(KmipLifecycle, OasisReKeyOf11) {
   EXPECT_EQ(seen, 1U);
 }
 
+/// What a vCenter 7.0.3 says to its key server: Discover Versions before all else, keys created,
+/// described by attributes of its own, fetched and activated, all of it in 1.1.
+TEST(KmipLifecycle, TheSequenceOfAVcenterIsUnderstood) {
+  std::vector<std::string> asked;
+  std::size_t with_id = 0;
+  for (const auto& m :
+       testing::messages(testing::data_path("vsphere-7.0.3-client/requests.ttlv"))) {
+    const auto message = parse_ttlv(m.message).value();
+    EXPECT_EQ(testing::fake_server::version_of(
+                  message.child(tag::request_header)->child(tag::protocol_version).value()),
+              (protocol_version{1, 1}));
+    for (const ttlv_item item : message.children())
+      if (item.name() == tag::batch_item) {
+        with_id += item.child(tag::unique_batch_item_id) ? 1U : 0U;
+        asked.push_back(to_string(
+            static_cast<operation>(item.child(tag::operation)->as_enumeration().value())));
+      }
+  }
+  EXPECT_EQ(with_id, asked.size() - 1) << "all but the first of all";
+  EXPECT_EQ(asked, (std::vector<std::string>{"Discover Versions",
+                                             "Discover Versions",
+                                             "Query",
+                                             "Create",
+                                             "Get Attributes",
+                                             "Get Attributes",
+                                             "Get Attributes",
+                                             "Get Attributes",
+                                             "Add Attribute",
+                                             "Add Attribute",
+                                             "Add Attribute",
+                                             "Get",
+                                             "Activate",
+                                             "Get Attributes",
+                                             "Get Attributes",
+                                             "Get Attributes",
+                                             "Get Attributes",
+                                             "Add Attribute",
+                                             "Add Attribute",
+                                             "Add Attribute",
+                                             "Get",
+                                             "Activate"}));
+}
+
 TEST(KmipLifecycle, ARegisteredKeyGoesWithItsAttributes) {
   const register_symmetric_key r{"ours", secret(16)};
   const auto old = build_request(r, in(v14)).value();
