@@ -70,21 +70,28 @@ public:
       return std::nullopt;
     prepare_for_keys();
     if (exec_->parsed())
-      return exec_with_keys(socket, for_exec_);
+      return exec_with_keys({socket, wait_s_}, for_exec_);
     if (get_context_->count() != 0)
       for_get_.from.context = get_text_;
     for_get_.to.format = *key_format_of(get_format_);
     if (get_->parsed())
-      return get_key(socket, for_get_);
+      return get_key({socket, wait_s_}, for_get_);
     if (put_context_->count() != 0)
       for_put_.to.context = put_text_;
     for_put_.format = *key_format_of(put_format_);
-    return put_key(socket, for_put_);
+    return put_key({socket, wait_s_}, for_put_);
   }
 
 private:
   CLI::App* command(const char* name, const char* description) {
     return app_.app().add_subcommand(name, description)->fallthrough()->configurable(false);
+  }
+
+  void add_wait(CLI::App* to) {
+    to->add_option("--wait-seconds", wait_s_,
+                   "How long to wait for the agent, the host's attestation, and a node")
+        ->check(CLI::Range(0, 3600))
+        ->capture_default_str();
   }
 
   void add_get_key() {
@@ -115,6 +122,7 @@ private:
             "is made")
         ->check(CLI::IsMember({"raw", "hex", "base64", "systemd-credential"}))
         ->capture_default_str();
+    add_wait(get_);
     get_->add_flag("--force", for_get_.to.force, "A terminal or a file on a disk all the same");
   }
 
@@ -139,8 +147,10 @@ private:
         command("exec", "Runs a program with keys in files that are in memory only: {NAME} in "
                         "its arguments, and CUSTOS_KEY_NAME in its environment, are their paths");
     exec_->add_option("--key", for_exec_.keys, "NAME=FILE: a ciphertext file; may be repeated")
+        ->allow_extra_args(false) // or it would eat the --
         ->take_all()
         ->required();
+    add_wait(exec_);
     exec_->add_option("program", for_exec_.command, "Program and arguments, after --")
         ->required()
         ->take_all();
@@ -155,6 +165,7 @@ private:
   CLI::App* rewrap_ = nullptr;
   CLI::Option* get_context_ = nullptr;
   CLI::Option* put_context_ = nullptr;
+  unsigned wait_s_ = 0;
   get_key_options for_get_;
   put_key_options for_put_;
   exec_options for_exec_;

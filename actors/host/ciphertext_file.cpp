@@ -65,7 +65,9 @@ result<void> add_folder(const fs::path& folder, std::vector<fs::path>& out) {
 
 result<void> add_matches(const std::string& pattern, std::vector<fs::path>& out) {
   glob_list found;
-  const int status = ::glob(pattern.c_str(), GLOB_ERR | GLOB_NOSORT, nullptr, &found);
+  // A folder that is not there yet holds nothing.
+  const auto stops = [](const char*, int cause) { return cause == ENOENT ? 0 : 1; };
+  const int status = ::glob(pattern.c_str(), GLOB_NOSORT, stops, &found);
   if (status == GLOB_NOMATCH)
     return {};
   if (status != 0)

@@ -6,7 +6,9 @@
 #include "runtime/local_socket.hpp"
 
 #include <boost/json.hpp>
+#include <chrono>
 #include <iostream>
+#include <thread>
 
 namespace custos::runtime {
 
@@ -19,31 +21,12 @@ constexpr unsigned local_timeout_s = 110;
 constexpr std::size_t local_text_bytes_max = 4096;
 constexpr std::size_t heap_bytes = 1U << 17U;
 
-int refused(json::object& answer) {
-  auto refusal = make_error(errc::internal, "the agent refused without a reason");
-  if (auto told = answer.string("message", local_text_bytes_max))
-    refusal.message = *std::move(told);
-  if (auto field = answer.optional_string("field", local_text_bytes_max); field && *field)
-    refusal.field = **std::move(field);
-  const auto code = answer.string("error", local_text_bytes_max);
-  const int as_complained = complain(refusal);
-  if (!code)
-    return as_complained;
-  if (*code == to_string(errc::unavailable) || *code == to_string(errc::timeout) ||
-      *code == to_string(errc::overloaded))
-    return exit_unavailable;
-  return *code == to_string(errc::forbidden) ? exit_denied : exit_failure;
-}
+struct failure {
+  error why;
+  int code = exit_failure;
+};
 
-} // namespace
-
-void prepare_for_keys() {
-  if (!crypto::start_secure_heap(heap_bytes))
-    std::cerr << "custos-host: memory for keys could not be locked; raise ulimit -l\n";
-}
-
-int complain(const error& e) {
-  std::cerr << "custos-host: " << (e.field.empty() ? "" : e.field + ": ") << e.message << "\n";
+int exit_code_of(const error& e) {
   switch (e.code) {
   case errc::unavailable:
   case errc::timeout:
@@ -60,23 +43,73 @@ int complain(const error& e) {
   }
 }
 
-std::optional<int> ask_agent(const std::string& socket, const crypto::secret_bytes& question,
-                             std::optional<json::object>& answer) {
+failure refusal_of(json::object& answer) {
+  failure out;
+  out.why = make_error(errc::internal, "the agent refused without a reason");
+  if (auto told = answer.string("message", local_text_bytes_max))
+    out.why.message = *std::move(told);
+  if (auto field = answer.optional_string("field", local_text_bytes_max); field && *field)
+    out.why.field = **std::move(field);
+  const auto code = answer.string("error", local_text_bytes_max);
+  if (!code)
+    out.code = exit_bad_data;
+  else if (*code == to_string(errc::unavailable) || *code == to_string(errc::timeout) ||
+           *code == to_string(errc::overloaded))
+    out.code = exit_unavailable;
+  else if (*code == to_string(errc::forbidden))
+    out.code = exit_denied;
+  return out;
+}
+
+int complain(const failure& f) {
+  complain(f.why);
+  return f.code;
+}
+
+std::optional<failure> ask_once(const std::string& socket, const crypto::secret_bytes& question,
+                                std::optional<json::object>& answer) {
   auto line = ask_local(socket, question.reveal_secret(), local_timeout_s);
   if (!line)
-    return complain(line.failure());
+    return failure{line.failure(), exit_code_of(line.failure())};
   auto parsed = json::parse_object(as_text(line->reveal_secret()));
   if (!parsed)
-    return complain(parsed.failure());
+    return failure{parsed.failure(), exit_code_of(parsed.failure())};
   if (parsed->has("error"))
-    return refused(*parsed);
+    return refusal_of(*parsed);
   answer = *std::move(parsed);
   return std::nullopt;
 }
 
-std::optional<int> ask_agent(const std::string& socket, const bj::object& question,
+} // namespace
+
+void prepare_for_keys() {
+  if (!crypto::start_secure_heap(heap_bytes))
+    std::cerr << "custos-host: memory for keys could not be locked; raise ulimit -l\n";
+}
+
+int complain(const error& e) {
+  std::cerr << "custos-host: " << (e.field.empty() ? "" : e.field + ": ") << e.message << "\n";
+  return exit_code_of(e);
+}
+
+std::optional<int> ask_agent(const agent_address& where, const crypto::secret_bytes& question,
                              std::optional<json::object>& answer) {
-  return ask_agent(socket, crypto::secret_bytes(as_bytes(bj::serialize(question))), answer);
+  using steady = std::chrono::steady_clock;
+  constexpr std::chrono::seconds pause{1};
+  const auto until = steady::now() + std::chrono::seconds(where.wait_s);
+  for (;;) {
+    const auto failed = ask_once(where.socket, question, answer);
+    if (!failed)
+      return std::nullopt;
+    if (failed->code != exit_unavailable || steady::now() + pause > until)
+      return complain(*failed);
+    std::this_thread::sleep_for(pause); // a command that waits for a daemon has nothing else to do
+  }
+}
+
+std::optional<int> ask_agent(const agent_address& where, const bj::object& question,
+                             std::optional<json::object>& answer) {
+  return ask_agent(where, crypto::secret_bytes(as_bytes(bj::serialize(question))), answer);
 }
 
 int print_answer(const std::string& socket, const char* op, bool (*good)(json::object& answer)) {
@@ -88,7 +121,7 @@ int print_answer(const std::string& socket, const char* op, bool (*good)(json::o
     return complain(parsed.failure());
   // A status has an "error", too: it is the refusals that have a message beside it.
   if (parsed->has("message"))
-    return refused(*parsed);
+    return complain(refusal_of(*parsed));
   std::cout << as_text(line->reveal_secret());
   return good(*parsed) ? exit_ok : exit_failure;
 }

@@ -19,11 +19,17 @@ void prepare_for_keys();
 /// Prints what went wrong, and gives the exit code that fits.
 int complain(const error& e);
 
+/// Where the agent is, and how long it may be away, or the host not attested, before that counts.
+struct agent_address {
+  std::string socket;
+  unsigned wait_s = 0;
+};
+
 /// One question to the agent. A refusal is printed, and its exit code returned; nothing means that
 /// `answer` is there.
-std::optional<int> ask_agent(const std::string& socket, const crypto::secret_bytes& question,
+std::optional<int> ask_agent(const agent_address& where, const crypto::secret_bytes& question,
                              std::optional<json::object>& answer);
-std::optional<int> ask_agent(const std::string& socket, const boost::json::object& question,
+std::optional<int> ask_agent(const agent_address& where, const boost::json::object& question,
                              std::optional<json::object>& answer);
 
 /// Prints the agent's answer to `op`; exit 0 if `good` of it.

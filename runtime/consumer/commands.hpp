@@ -2,6 +2,7 @@
 // custos-host get-key, put-key and exec (docs/host-keys.md). Each returns an exit code, having said
 // on standard error what went wrong.
 
+#include "runtime/consumer/agent_client.hpp"
 #include "runtime/consumer/key_output.hpp"
 
 #include <optional>
@@ -24,24 +25,24 @@ struct get_key_options {
   unsigned key_bytes = 32;
   key_output to;
 };
-int get_key(const std::string& socket, const get_key_options& o);
+int get_key(const agent_address& agent, const get_key_options& o);
 
 struct put_key_options {
   key_source to;
   std::string in = "-"; ///< file with the key, or - for standard input
   key_format format = key_format::raw;
 };
-int put_key(const std::string& socket, const put_key_options& o);
+int put_key(const agent_address& agent, const put_key_options& o);
 
 struct exec_options {
   std::vector<std::string> keys; ///< "NAME=FILE"
   std::vector<std::string> command;
 };
 /// Does not return where the program could be started.
-int exec_with_keys(const std::string& socket, const exec_options& o);
+int exec_with_keys(const agent_address& agent, const exec_options& o);
 
 /// The key of a ciphertext file, from the agent; the exit code where there is none.
-std::optional<int> open_key(const std::string& socket, const key_source& from,
+std::optional<int> open_key(const agent_address& agent, const key_source& from,
                             crypto::secret_bytes& key);
 
 /// Parsed "NAME=FILE": NAME is letters, digits and "_", at most 64. errc::invalid_argument.

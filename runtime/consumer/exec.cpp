@@ -93,7 +93,7 @@ std::string with_paths(std::string argument, const std::vector<named_file>& path
   return argument;
 }
 
-int exec_with_keys(const std::string& socket, const exec_options& o) {
+int exec_with_keys(const agent_address& agent, const exec_options& o) {
   if (o.command.empty() || o.keys.size() > names_max)
     return complain(
         field_error(errc::invalid_argument, o.command.empty() ? "PROGRAM" : "--key",
@@ -111,7 +111,7 @@ int exec_with_keys(const std::string& socket, const exec_options& o) {
   std::vector<named_file> paths;
   for (const auto& w : wanted) {
     crypto::secret_bytes key;
-    if (const auto code = open_key(socket, {{}, w.file, std::nullopt}, key))
+    if (const auto code = open_key(agent, {{}, w.file, std::nullopt}, key))
       return *code;
     const auto fd = memory_file("custos:" + w.name, key);
     if (!fd)

@@ -16,7 +16,7 @@ namespace {
 
 /// Generates a key and writes its ciphertext, before the key is used for anything. `key` stays
 /// empty where somebody else was faster: then theirs is to be opened.
-std::optional<int> create_key(const std::string& socket, const get_key_options& o,
+std::optional<int> create_key(const agent_address& agent, const get_key_options& o,
                               const std::string& file, bool or_open, crypto::secret_bytes& key) {
   if (o.from.provider.empty())
     return complain(field_error(errc::invalid_argument, "--provider",
@@ -26,7 +26,7 @@ std::optional<int> create_key(const std::string& socket, const get_key_options& 
   if (!context.empty())
     question["context"] = crypto::base64url(as_bytes(context));
   std::optional<json::object> answer;
-  if (const auto code = ask_agent(socket, question, answer))
+  if (const auto code = ask_agent(agent, question, answer))
     return code;
   auto ciphertext = answer->base64url("ciphertext", kek_ciphertext_bytes_max);
   auto fresh = key_of(*answer);
@@ -45,7 +45,7 @@ std::optional<int> create_key(const std::string& socket, const get_key_options& 
 
 } // namespace
 
-std::optional<int> open_key(const std::string& socket, const key_source& from,
+std::optional<int> open_key(const agent_address& agent, const key_source& from,
                             crypto::secret_bytes& key) {
   auto file = host::read_ciphertext_file(from.ciphertext);
   if (!file)
@@ -60,7 +60,7 @@ std::optional<int> open_key(const std::string& socket, const key_source& from,
   if (!context.empty())
     question["context"] = crypto::base64url(context);
   std::optional<json::object> answer;
-  if (const auto code = ask_agent(socket, question, answer))
+  if (const auto code = ask_agent(agent, question, answer))
     return code;
   auto opened = key_of(*answer);
   if (!opened)
@@ -69,7 +69,7 @@ std::optional<int> open_key(const std::string& socket, const key_source& from,
   return std::nullopt;
 }
 
-int get_key(const std::string& socket, const get_key_options& o) {
+int get_key(const agent_address& agent, const get_key_options& o) {
   if (auto good = check_output(o.to); !good)
     return complain(good.failure());
   const bool open = !o.from.ciphertext.empty();
@@ -81,11 +81,11 @@ int get_key(const std::string& socket, const get_key_options& o) {
   crypto::secret_bytes key;
   if (!open || (missing && o.create)) {
     const auto& file = open ? o.from.ciphertext : o.ciphertext_out;
-    if (const auto code = create_key(socket, o, file, open, key))
+    if (const auto code = create_key(agent, o, file, open, key))
       return *code;
   }
   if (key.empty())
-    if (const auto code = open_key(socket, o.from, key))
+    if (const auto code = open_key(agent, o.from, key))
       return *code;
   if (auto written = write_key(o.to, key); !written)
     return complain(written.failure());

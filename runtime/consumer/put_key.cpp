@@ -87,7 +87,7 @@ crypto::secret_bytes question_of(const crypto::secret_bytes& key, const bj::obje
 
 } // namespace
 
-int put_key(const std::string& socket, const put_key_options& o) {
+int put_key(const agent_address& agent, const put_key_options& o) {
   std::error_code failed;
   if (std::filesystem::exists(std::filesystem::symlink_status(o.to.ciphertext, failed)))
     return complain(field_error(errc::already_exists, o.to.ciphertext,
@@ -100,7 +100,7 @@ int put_key(const std::string& socket, const put_key_options& o) {
   if (!context.empty())
     rest["context"] = crypto::base64url(as_bytes(context));
   std::optional<json::object> answer;
-  if (const auto code = ask_agent(socket, question_of(*key, rest), answer))
+  if (const auto code = ask_agent(agent, question_of(*key, rest), answer))
     return *code;
   auto ciphertext = answer->base64url("ciphertext", kek_ciphertext_bytes_max);
   if (!ciphertext)

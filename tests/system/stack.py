@@ -240,7 +240,7 @@ class Stack:
                             "log": folder / "binary_bios_measurements",
                             "ima": folder / "binary_runtime_measurements",
                             "reporting": folder / "reporting.jwt",
-                            "socket": folder / "agent.sock"}
+                            "socket": folder / "agent.sock", "options": ()}
         self.boot(name, kernel)
 
     def start_host(self, name):
@@ -251,7 +251,7 @@ class Stack:
                    "--tcti", h["tcti"], "--event-log", h["log"], "--ima-log", h["ima"],
                    "--reporting-token", h["reporting"],
                    "--ops-listen", f"127.0.0.1:{h['ops']}", "--log-format", "json",
-                   "--log-level", "debug")
+                   "--log-level", "debug", *h["options"])
         wait_for(f"{name} has its certificate", (h["dir"] / "data" / "host.crt").exists)
 
     def start_kmip(self, port=0):
@@ -437,10 +437,15 @@ class Stack:
         text = self.custos("--output", "json", *arguments)
         return json.loads(text) if text else None
 
+    def agent_command(self, host, *arguments):
+        """`custos-host` as a local consumer. Tests keep keys on a disk, which it does not like."""
+        forced = ("--force",) if arguments[0] == "get-key" and "--out" in arguments else ()
+        return [str(a) for a in (self.binaries / "custos-host", "--socket",
+                                 self.hosts[host]["socket"], arguments[0], *forced,
+                                 *arguments[1:])]
+
     def agent(self, host, *arguments, check=True):
-        """`custos-host` as a local consumer."""
-        return self.run(self.binaries / "custos-host", *arguments, "--socket",
-                        self.hosts[host]["socket"], check=check)
+        return self.run(*self.agent_command(host, *arguments), check=check)
 
     # ---- the whole path -----------------------------------------------------------------------
 

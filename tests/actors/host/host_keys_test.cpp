@@ -69,7 +69,8 @@ private:
   std::string rewrap(const call_key_service& c) const {
     auto o = json::parse_object(c.body).value();
     bj::array out;
-    for (const auto& item : o.array("keys", 1000).value()) {
+    const auto items = o.array("keys", 1000).value();
+    for (const auto& item : items) {
       auto key = item.as_object().value();
       const auto context = key.optional_base64url("context", 4096).value().value_or(bytes{});
       out.push_back(bj::object{

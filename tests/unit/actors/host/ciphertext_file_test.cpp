@@ -138,7 +138,8 @@ TEST(ciphertext_file_test, finds_by_pattern_and_by_folder) {
   static_cast<void>(folder.write("unit/key.ckek", "x"));
   const auto names = [&folder](const std::vector<std::string>& patterns) {
     std::vector<std::string> out;
-    for (const auto& p : find_ciphertexts(patterns).value())
+    const auto found = find_ciphertexts(patterns).value();
+    for (const auto& p : found)
       out.push_back(fs::relative(p, folder.path()).string());
     return out;
   };
