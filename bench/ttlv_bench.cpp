@@ -1,6 +1,10 @@
-// TTLV: a Get response read to its key, a Get request written.
+// TTLV and KMIP messages: a Get response read to its key, a Get request written, all messages of
+// the OASIS cases read and written again, batches, a whole session without a network.
 
 #include "adapters/kmip/protocol.hpp"
+#include "adapters/kmip/session.hpp"
+#include "tests/unit/adapters/kmip/fake_server.hpp"
+#include "tests/unit/adapters/kmip/vectors.hpp"
 
 #include <atomic>
 #include <benchmark/benchmark.h>
@@ -113,5 +117,114 @@ void encode_get_request(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
 }
 BENCHMARK(encode_get_request);
+
+/// Every message of the OASIS cases, 1.0 to 2.1.
+const std::vector<bytes>& oasis() {
+  static const std::vector<bytes> all = [] {
+    std::vector<bytes> out;
+    for (const auto& file : testing::message_files("oasis-ttlv"))
+      for (auto& m : testing::messages(file))
+        out.push_back(std::move(m.message));
+    return out;
+  }();
+  return all;
+}
+
+void count_messages(benchmark::State& state, const std::vector<bytes>& messages) {
+  std::size_t octets = 0;
+  for (const auto& m : messages)
+    octets += m.size();
+  const auto rounds = static_cast<std::int64_t>(state.iterations());
+  state.SetItemsProcessed(rounds * static_cast<std::int64_t>(messages.size()));
+  state.SetBytesProcessed(rounds * static_cast<std::int64_t>(octets));
+}
+
+void decode_oasis(benchmark::State& state) {
+  const auto& messages = oasis();
+  for (auto _ : state)
+    for (const auto& m : messages)
+      if (!parse_ttlv(m))
+        state.SkipWithError("a message is not accepted");
+  count_messages(state, messages);
+}
+BENCHMARK(decode_oasis);
+
+void reencode_oasis(benchmark::State& state) {
+  const auto& messages = oasis();
+  crypto::wiped_bytes buffer;
+  for (auto _ : state)
+    for (const auto& m : messages) {
+      ttlv_writer w(std::move(buffer));
+      write_item(w, *parse_ttlv(m));
+      buffer = w.take();
+      if (buffer.size() != m.size())
+        state.SkipWithError("it is written otherwise than it was read");
+    }
+  count_messages(state, messages);
+}
+BENCHMARK(reencode_oasis);
+
+void parse_batch_of_16(benchmark::State& state) {
+  message_options options;
+  options.version = {1, 4};
+  const std::vector<request> asked(16, get_key{"k1"});
+  std::vector<batch_item_id> ids;
+  for (std::uint8_t i = 1; i <= 16; ++i)
+    ids.push_back({i});
+  testing::fake_server server;
+  const auto message = server.answer(*build_batch(asked, ids, options));
+  for (auto _ : state)
+    if (parse_batch(asked, ids, options, message).fault)
+      state.SkipWithError("the batch is not accepted");
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * 16);
+}
+BENCHMARK(parse_batch_of_16);
+
+/// Get through a session: written, answered by a server without a network, read; the arguments are
+/// messages in flight and requests in a message.
+void session_gets(benchmark::State& state) {
+  session_options options;
+  options.in_flight_max = static_cast<std::size_t>(state.range(0));
+  options.batch_max = static_cast<std::size_t>(state.range(1));
+  options.assumed = protocol_version{1, 4};
+  options.new_id = [n = std::uint64_t{0}]() mutable {
+    batch_item_id id{};
+    for (std::size_t i = 0; i < id.size(); ++i)
+      id[i] = static_cast<std::uint8_t>(n >> (8U * i));
+    ++n;
+    return id;
+  };
+  session client(std::move(options));
+  testing::fake_server server;
+  std::vector<crypto::wiped_bytes> wire = client.start().output;
+  std::size_t completed = 0;
+  const auto run = [&] {
+    while (!wire.empty()) {
+      const auto sent = std::exchange(wire, {});
+      for (const auto& message : sent) {
+        auto step = client.feed(server.answer(message));
+        completed += step.completed.size();
+        for (auto& m : step.output)
+          wire.push_back(std::move(m));
+      }
+    }
+    server.seen.clear();
+    server.batches.clear();
+  };
+  run();
+  std::uint64_t ticket = 0;
+  for (auto _ : state) {
+    for (int i = 0; i < 64; ++i) {
+      auto step = client.submit(++ticket, get_key{"k1"});
+      for (auto& m : step.output)
+        wire.push_back(std::move(m));
+    }
+    run();
+  }
+  if (completed != ticket || client.closed())
+    state.SkipWithError("a request was not answered");
+  state.SetItemsProcessed(static_cast<std::int64_t>(ticket));
+}
+BENCHMARK(session_gets)->Args({1, 1})->Args({64, 1})->Args({4, 16});
 
 } // namespace

@@ -28,6 +28,11 @@ inline constexpr std::size_t depth_max = 16;
 inline constexpr std::size_t items_max = 4096;
 inline constexpr std::size_t ttlv_header_bytes = 8;
 
+/// Octets that a value of this length takes, with its padding.
+constexpr std::size_t ttlv_padded(std::size_t length) {
+  return (length + 7U) & ~std::size_t{7};
+}
+
 struct ttlv_limits {
   std::size_t message_bytes = message_bytes_default;
   std::size_t items = items_max;
@@ -103,8 +108,12 @@ private:
 /// `header` has at least ttlv_header_bytes.
 result<std::size_t> ttlv_total_bytes(byte_view header, const ttlv_limits& limits = {});
 
-/// Exactly one item, of any type, with everything in it. Errors: malformed, too_large.
+/// Exactly one item, of any type, with everything in it. Errors: malformed, too_large; they name
+/// the tag, what was expected, and the offset.
 result<ttlv_item> parse_ttlv(byte_view message, const ttlv_limits& limits = {});
+
+/// The same, with the offset of the first wrong octet in `fault_at` and not in the text.
+result<ttlv_item> parse_ttlv(byte_view message, const ttlv_limits& limits, std::size_t& fault_at);
 
 /// Valid UTF-8 (RFC 3629) without NUL.
 bool is_clean_utf8(byte_view text);
@@ -160,5 +169,9 @@ public:
 private:
   ttlv_writer& writer_;
 };
+
+/// Writes an item of a checked message again, with all in it, each value through its own type: the
+/// octets are the same as those that were read.
+void write_item(ttlv_writer& w, const ttlv_item& item);
 
 } // namespace custos::kmip

@@ -164,6 +164,10 @@ void session::say(const std::string& text) const {
 }
 
 CLI::App* command_set::group(const std::string& name, const std::string& description) {
+  const auto known =
+      root_.get_subcommands([&name](const CLI::App* g) { return g->get_name() == name; });
+  if (!known.empty())
+    return known.front();
   auto* const g = root_.add_subcommand(name, description);
   g->fallthrough()->configurable(false)->require_subcommand(1);
   return g;
@@ -285,6 +289,7 @@ int run(int argc, const char* const* argv) {
   add_image_commands(commands);
   add_provider_commands(commands);
   add_evidence_commands(commands);
+  add_kmip_decode_command(commands);
   add_token_commands(commands);
   add_backup_commands(commands);
   app.app().require_subcommand(0, 1);

@@ -84,7 +84,7 @@ using action = std::function<result<void>(session&)>;
 class command_set {
 public:
   explicit command_set(CLI::App& root) : root_(root) {}
-  /// A group of commands ("cluster").
+  /// A group of commands ("cluster"); the same one for the same name.
   CLI::App* group(const std::string& name, const std::string& description);
   CLI::App* command(CLI::App* group, const std::string& name, const std::string& description,
                     action what);
@@ -103,6 +103,7 @@ void add_provider_commands(command_set& commands);
 void add_inventory_commands(command_set& commands);
 void add_host_commands(command_set& commands);
 void add_evidence_commands(command_set& commands);
+void add_kmip_decode_command(command_set& commands);
 void add_token_commands(command_set& commands);
 void add_backup_commands(command_set& commands);
 

@@ -17,38 +17,6 @@ std::size_t count(const ttlv_item& item) {
   return n;
 }
 
-/// Whatever the reader accepts, the writer must be able to write, octet for octet.
-void write_again(ttlv_writer& w, const ttlv_item& item) {
-  switch (item.type()) {
-  case item_type::structure: {
-    const ttlv_scope scope(w, item.name());
-    for (const ttlv_item child : item.children())
-      write_again(w, child);
-    return;
-  }
-  case item_type::integer:
-    return w.integer(item.name(), item.as_integer().value());
-  case item_type::long_integer:
-    return w.long_integer(item.name(), item.as_long_integer().value());
-  case item_type::big_integer:
-    return w.big_integer(item.name(), item.as_big_integer().value());
-  case item_type::enumeration:
-    return w.enumeration(item.name(), item.as_enumeration().value());
-  case item_type::boolean:
-    return w.boolean(item.name(), item.as_boolean().value());
-  case item_type::text_string:
-    return w.text(item.name(), item.as_text().value());
-  case item_type::byte_string:
-    return w.octets(item.name(), item.as_octets().value());
-  case item_type::date_time:
-    return w.date_time(item.name(), item.as_date_time().value());
-  case item_type::interval:
-    return w.interval(item.name(), item.as_interval().value());
-  case item_type::date_time_extended:
-    return w.date_time_extended(item.name(), item.as_date_time_extended().value());
-  }
-}
-
 request request_of(std::uint8_t choice) {
   switch (choice % 8U) {
   case 0:
@@ -80,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (count(*item) > items_max)
       std::abort();
     ttlv_writer w;
-    write_again(w, *item);
+    write_item(w, *item);
     const auto again = w.take();
     if (!std::equal(again.begin(), again.end(), message.begin(), message.end()))
       std::abort();

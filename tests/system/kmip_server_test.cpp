@@ -134,8 +134,8 @@ TEST_F(KmipServer, TheLifeOfAPrimaryKey) {
   const auto group = group_of(options());
   const auto server = ask<capabilities>(group, get_capabilities{});
   ASSERT_TRUE(server.ok()) << server.failure().message;
-  EXPECT_EQ(server->version_major, 1U);
-  EXPECT_EQ(server->version_minor, 4U);
+  EXPECT_EQ(server->version_major, 2U);
+  EXPECT_EQ(server->version_minor, 0U);
   EXPECT_NE(server->server_information.find("PyKMIP"), std::string::npos);
 
   const auto made = ask<key_created>(group, create_key{"custos-primary-1"});
@@ -168,7 +168,7 @@ TEST_F(KmipServer, TheLifeOfAPrimaryKey) {
   EXPECT_EQ(status.health, "ok");
   EXPECT_TRUE(status.client_trust_server);
   EXPECT_TRUE(status.server_trust_client);
-  EXPECT_EQ(status.protocol_version, "1.4");
+  EXPECT_EQ(status.protocol_version, "2.0");
 }
 
 TEST_F(KmipServer, ManyRequestsAtOnce) {

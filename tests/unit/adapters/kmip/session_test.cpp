@@ -84,6 +84,44 @@ TEST(KmipSession, TheDiscoverIsIn11AndTheRestInWhatWasFound) {
   EXPECT_EQ(version(second.output[0]), (protocol_version{1, 2}));
 }
 
+TEST(KmipSession, TheNewestOfBothMayBeOf2) {
+  joined j(options_with());
+  j.server.versions = {{3, 0}, {1, 4}, {2, 0}};
+  j.run(j.client.start());
+  ASSERT_TRUE(j.became_ready);
+  EXPECT_EQ(j.client.server().version_major, 2U);
+  EXPECT_EQ(j.client.server().version_minor, 0U);
+  j.run(j.client.submit(1, get_state{"a"}));
+  ASSERT_TRUE(j.completed.at(0).outcome.ok());
+  EXPECT_EQ(std::get<key_state>(*j.completed[0].outcome).state, "Active");
+}
+
+TEST(KmipSession, AServerOf2OnlyIsAskedAgainInItsVersion) {
+  joined j(options_with());
+  j.server.versions = {{2, 1}, {2, 0}};
+  j.server.failing[operation::discover_versions] = result_reason::unsupported_protocol_version;
+  auto first = j.client.start();
+  auto second = j.client.feed(j.server.answer(first.output.at(0)));
+  ASSERT_EQ(second.output.size(), 1U);
+  EXPECT_EQ(fake_server::version_of(parse_ttlv(second.output[0])
+                                        ->child(tag::request_header)
+                                        ->child(tag::protocol_version)
+                                        .value()),
+            (protocol_version{2, 0}));
+  j.server.failing.clear();
+  j.run(std::move(second));
+  ASSERT_TRUE(j.became_ready);
+  EXPECT_EQ(j.client.server().version_major, 2U);
+  EXPECT_EQ(j.client.server().version_minor, 1U);
+
+  joined refused(options_with());
+  refused.server.failing[operation::discover_versions] =
+      result_reason::unsupported_protocol_version;
+  refused.run(refused.client.start());
+  EXPECT_TRUE(refused.closed.has_value()) << "not for ever";
+  EXPECT_EQ(refused.server.seen.size(), 2U);
+}
+
 TEST(KmipSession, AServerWithoutDiscoverVersionsSpeaks10) {
   joined j(options_with());
   j.server.failing[operation::discover_versions] = result_reason::operation_not_supported;
@@ -124,7 +162,7 @@ TEST(KmipSession, AServerThatCannotReadTheDiscoverIsTriedAgainWith10) {
 
 TEST(KmipSession, NoCommonVersionIsSaid) {
   joined j(options_with());
-  j.server.versions = {{2, 0}, {2, 1}};
+  j.server.versions = {{3, 0}, {2, 2}};
   j.run(j.client.start());
   ASSERT_TRUE(j.closed.has_value());
   EXPECT_EQ(j.closed->code, errc::unsupported);

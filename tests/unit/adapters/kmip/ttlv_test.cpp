@@ -12,44 +12,11 @@ namespace {
 
 using testing::unhex;
 
-/// Writes an item again through its typed reading: every value passes through our own types.
-void write_again(ttlv_writer& w, const ttlv_item& item) {
-  const tag t = item.name();
-  switch (item.type()) {
-  case item_type::structure: {
-    const ttlv_scope scope(w, t);
-    for (const ttlv_item child : item.children())
-      write_again(w, child);
-    return;
-  }
-  case item_type::integer:
-    return w.integer(t, item.as_integer().value());
-  case item_type::long_integer:
-    return w.long_integer(t, item.as_long_integer().value());
-  case item_type::big_integer:
-    return w.big_integer(t, item.as_big_integer().value());
-  case item_type::enumeration:
-    return w.enumeration(t, item.as_enumeration().value());
-  case item_type::boolean:
-    return w.boolean(t, item.as_boolean().value());
-  case item_type::text_string:
-    return w.text(t, item.as_text().value());
-  case item_type::byte_string:
-    return w.octets(t, item.as_octets().value());
-  case item_type::date_time:
-    return w.date_time(t, item.as_date_time().value());
-  case item_type::interval:
-    return w.interval(t, item.as_interval().value());
-  case item_type::date_time_extended:
-    return w.date_time_extended(t, item.as_date_time_extended().value());
-  }
-}
-
 void expect_same_again(byte_view message, const std::string& where) {
   const auto item = parse_ttlv(message);
   ASSERT_TRUE(item.ok()) << where << ": " << item.failure().message;
   ttlv_writer w;
-  write_again(w, *item);
+  write_item(w, *item);
   const auto again = w.take();
   EXPECT_TRUE(std::equal(again.begin(), again.end(), message.begin(), message.end())) << where;
 }
