@@ -22,9 +22,9 @@ TEST_F(provider_use_test, puts_all_nodes_together_and_names_those_that_failed) {
   at("n1").instead[node_path] = test::json_answer(uses_of("called otherwise", "old"));
   at("n2").away = true;
   at("n3").instead[node_path] = test::json_answer("[]");
-  const auto answer = send("GET", path);
-  ASSERT_EQ(answer.status, 200U) << answer.body;
-  const auto nodes = keyprovider::read_cluster_uses(answer.body);
+  const auto told = send("GET", path);
+  ASSERT_EQ(told.status, 200U) << told.body;
+  const auto nodes = keyprovider::read_cluster_uses(told.body);
   ASSERT_TRUE(nodes) << nodes.failure().message;
   ASSERT_EQ(nodes->size(), 3U);
   EXPECT_EQ((*nodes)[0].node, "n1") << "as the inventory calls it";

@@ -796,8 +796,12 @@ TEST_F(node_api_test, shows_what_key_servers_present_and_how_they_are) {
   const auto a = send("GET", provider_path + "/peer-certificates", "", made().auditor);
   ASSERT_EQ(a.status, 200U);
   EXPECT_EQ(json_of(a).at("peer_certificates").at(1).at("error").as_string(), "no");
-  services.statuses.reply =
-      provider_status_report{"vault", "ok", "Active", {{"a", "ok", true, true, "1.4", ""}}};
+  provider_status_report report;
+  report.provider = "vault";
+  report.health = "ok";
+  report.primary_key_state = "Active";
+  report.servers.emplace_back().server = "a";
+  services.statuses.reply = report;
   const auto b = send("GET", provider_path + "/status", "", made().auditor);
   ASSERT_EQ(b.status, 200U);
   EXPECT_EQ(json_of(b).at("primary_key_state").as_string(), "Active");

@@ -250,8 +250,9 @@ TEST(ecdh, both_sides_agree) {
 TEST(ecdh, agrees_with_no_point_at_infinity) {
   const auto infinity =
       public_key_from_spki(*from_hex("3019301306072a8648ce3d020106082a8648ce3d03010703020000"));
-  if (infinity)
+  if (infinity) {
     EXPECT_FALSE(ecdh(*generate_p256(), *infinity).ok());
+  }
 }
 
 /// Keys are made in a context that their thread keeps.

@@ -25,7 +25,7 @@ TEST(scalar_key, out_of_range_is_none) {
   EXPECT_TRUE(p256_of_scalar(*from_hex(n + "50"))) << "n-1";
   EXPECT_TRUE(p256_of_scalar(*from_hex(std::string(62, '0') + "01")));
   for (const auto& bad : {n + "51", n + "52", std::string(64, 'F'), std::string(64, '0'),
-                          std::string(62, '0') + "", n + "5000"})
+                          std::string(62, '0'), n + "5000"})
     EXPECT_EQ(p256_of_scalar(*from_hex(bad)).failure().code, errc::invalid_argument) << bad;
 }
 

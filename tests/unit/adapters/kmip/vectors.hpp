@@ -22,7 +22,7 @@ inline bytes unhex(std::string_view text) {
 }
 
 inline std::string data_path(const std::string& name) {
-  return std::string(CUSTOS_TEST_DATA) + "/kmip/" + name;
+  return std::string(CUSTOS_TEST_DATA "/kmip/").append(name);
 }
 
 /// Rows of a table without its heading.
