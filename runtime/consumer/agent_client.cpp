@@ -62,7 +62,7 @@ failure refusal_of(json::object& answer) {
 }
 
 int complain(const failure& f) {
-  complain(f.why);
+  runtime::complain(f.why);
   return f.code;
 }
 

@@ -23,7 +23,7 @@ TEST(scalar_key, has_its_public_point) {
 TEST(scalar_key, out_of_range_is_none) {
   const std::string n = "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC6325";
   EXPECT_TRUE(p256_of_scalar(*from_hex(n + "50"))) << "n-1";
-  EXPECT_TRUE(p256_of_scalar(*from_hex(std::string(62, '0') + "01")));
+  EXPECT_TRUE(p256_of_scalar(*from_hex(std::string(62, '0').append("01"))));
   for (const auto& bad : {n + "51", n + "52", std::string(64, 'F'), std::string(64, '0'),
                           std::string(62, '0'), n + "5000"})
     EXPECT_EQ(p256_of_scalar(*from_hex(bad)).failure().code, errc::invalid_argument) << bad;
