@@ -103,6 +103,7 @@ struct node_process::impl {
   attestation::verifier_shared verifying;
   std::shared_ptr<attestation::record_inbox> record_inbox =
       std::make_shared<attestation::record_inbox>();
+  std::shared_ptr<rocksdb::kv_store> records;
   host_records_api host_records;
   std::unique_ptr<cluster::encryption_keys> encryption_keys;
   std::shared_ptr<keyprovider::use_table> uses;
@@ -152,16 +153,17 @@ result<void> node_process::impl::open_state() {
   CUSTOS_TRY(this->cluster,
              node_cluster::open({options.cluster_listen, options.cluster_address}, std::move(d)));
   encryption_keys = std::make_unique<cluster::encryption_keys>(store->seals());
-  CUSTOS_CHECK(open_uses());
-  return open_host_records();
+  CUSTOS_CHECK(open_host_records());
+  return open_uses();
 }
 
 /// Beside the configuration, in a store of its own: what is in it changes all the time, and can be
 /// lost without harm.
 result<void> node_process::impl::open_host_records() {
   attestation::host_records_dependencies given;
-  CUSTOS_TRY(given.store,
+  CUSTOS_TRY(records,
              rocksdb::open_store(std::filesystem::path(options.data_dir) / "hosts", {true, true}));
+  given.store = records;
   given.hosts = verifying.hosts;
   given.config = config;
   given.inbox = record_inbox;
@@ -176,16 +178,15 @@ result<void> node_process::impl::open_host_records() {
   return {};
 }
 
-/// In a store of its own, as host records: lost without more harm than a longer wait before a
-/// primary key may be retired.
+/// Beside the records of hosts: lost without more harm than a longer wait before a primary key may
+/// be retired.
 result<void> node_process::impl::open_uses() {
   keyprovider::use_records_dependencies given;
-  CUSTOS_TRY(given.store, rocksdb::open_store(std::filesystem::path(options.data_dir) / "key-uses",
-                                              {true, true}));
+  given.store = records;
   given.complain = [](const error& e) {
     log_error("key_uses.write_failed", {{"detail", e.message}});
   };
-  CUSTOS_TRY(uses, keyprovider::load_uses(*given.store, now()));
+  CUSTOS_TRY(uses, keyprovider::load_uses(*records, now()));
   given.uses = uses;
   use_records = keyprovider::spawn_use_records(system, std::move(given));
   return {};

@@ -11,10 +11,10 @@ namespace custos::keyprovider {
 namespace {
 
 // In the store:
-//   since                 when counting began, unix seconds, decimal
-//   use/PROVIDER/DIGEST   one primary key (encode_uses); DIGEST is SHA-256 of its id, in hex
-constexpr std::string_view since_key = "since";
-constexpr std::string_view use_prefix = "use/";
+//   key-uses-since            when counting began, unix seconds, decimal
+//   key-use/PROVIDER/DIGEST   one primary key (encode_uses); DIGEST is SHA-256 of its id, in hex
+constexpr std::string_view since_key = "key-uses-since";
+constexpr std::string_view use_prefix = "key-use/";
 
 std::string key_of(const primary_key_uses& u) {
   return std::string(use_prefix) + u.provider + "/" +

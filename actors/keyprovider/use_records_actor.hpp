@@ -15,7 +15,7 @@ namespace custos::keyprovider {
 inline constexpr std::uint32_t uses_written_every_s = 60;
 
 struct use_records_dependencies {
-  std::shared_ptr<rocksdb::kv_store> store;
+  std::shared_ptr<rocksdb::kv_store> store; ///< may hold other things: keys begin with "key-use"
   std::shared_ptr<use_table> uses;
   /// A write failed; it is tried again with the next one.
   std::function<void(const error&)> complain;

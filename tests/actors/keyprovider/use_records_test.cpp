@@ -90,7 +90,7 @@ TEST_F(use_records_test, counting_began_when_the_store_was_made) {
   ASSERT_TRUE(again);
   EXPECT_EQ((*again)->since(), 1000);
   rocksdb::write_batch batch;
-  batch.put("since", std::string_view("soon"));
+  batch.put("key-uses-since", std::string_view("soon"));
   ASSERT_TRUE(store->write(batch, rocksdb::durability::synced));
   EXPECT_EQ(load_uses(*store, 1).failure().code, errc::corrupted);
 }
