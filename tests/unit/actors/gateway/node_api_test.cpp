@@ -277,9 +277,12 @@ TEST_F(node_api_test, opens_only_what_is_judged_further_inside) {
                         "POST /attestation/v1/challenges", "POST /attestation/v1/attestation-keys",
                         "POST /attestation/v1/tokens", "GET /keys/v1/providers",
                         "POST /keys/v1/providers/{provider}/generate",
-                        "POST /keys/v1/providers/{provider}/decrypt", "POST /cluster/v1/join",
-                        "GET /.well-known/jwks.json", "GET /.well-known/openid-configuration",
-                        "GET /openapi.json", "GET /cluster/v1/ca.pem"));
+                        "POST /keys/v1/providers/{provider}/decrypt",
+                        "POST /keys/v1/providers/{provider}/encrypt",
+                        "POST /keys/v1/providers/{provider}/rewrap", "GET /keys/v1/encryption-key",
+                        "POST /cluster/v1/join", "GET /.well-known/jwks.json",
+                        "GET /.well-known/openid-configuration", "GET /openapi.json",
+                        "GET /cluster/v1/ca.pem"));
 }
 
 TEST_F(node_api_test, lets_auditors_read_and_nothing_else) {
@@ -754,7 +757,7 @@ TEST_F(node_api_test, makes_native_keys_that_are_answered_sealed) {
   EXPECT_EQ(services.audit[0].action, "provider.make_native_key");
   EXPECT_EQ(services.audit[0].detail, "primary-key=00ff");
   services.native_reply = make_error(errc::crypto_failure, "cannot be sealed");
-  EXPECT_EQ(as_administrator("POST", provider_path + "/native-key", "{}").status, 500U);
+  EXPECT_EQ(as_administrator("POST", provider_path + "/native-key", "{}").status, 422U);
   EXPECT_EQ(services.audit.back().outcome, "crypto-failure");
 }
 
@@ -801,6 +804,7 @@ TEST_F(node_api_test, shows_what_key_servers_present_and_how_they_are) {
   report.health = "ok";
   report.primary_key_state = "Active";
   report.servers.emplace_back().server = "a";
+  report.servers.back().client_trust_server = true;
   services.statuses.reply = report;
   const auto b = send("GET", provider_path + "/status", "", made().auditor);
   ASSERT_EQ(b.status, 200U);

@@ -95,7 +95,7 @@ std::vector<refusal_row> rows() {
       {"expired", [](scene& s) { s.claims.expires = now - 61; }, "gate-token", errc::token_invalid,
        "expire"},
       {"not valid yet", [](scene& s) { s.claims.issued = now + 3000; }, "gate-token",
-       errc::token_invalid, "token-"},
+       errc::token_invalid, "not valid yet"},
       {"foreign-signed", [](scene& s) { s.signs = &s.foreign; }, "gate-token", errc::token_invalid,
        "jws-signature"},
       {"alg none", [](scene& s) { s.token = s.unsigned_token(); }, "gate-token",

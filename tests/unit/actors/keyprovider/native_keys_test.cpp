@@ -63,7 +63,7 @@ protected:
 } // namespace
 
 TEST_F(native_keys_test, are_fresh_and_named_by_what_they_are) {
-  const auto& a = p.primary_keys.front();
+  const auto a = p.primary_keys.front();
   const auto b = add(false);
   EXPECT_NE(a.id, b);
   EXPECT_EQ(a.id.size(), 32U);
