@@ -473,9 +473,9 @@ class Stack:
                     "--image-version", "12.8", "--out", image)
         self.custos("image", "import", image)
 
-    def create_provider(self, name="disk"):
+    def create_provider(self, name="disk", *options):
         """A trusted key provider with a certificate that the key server's owner issued."""
-        self.custos("provider", "create", name, "--server", f"localhost:{self.kmip_seen}")
+        self.custos("provider", "create", name, "--server", f"localhost:{self.kmip_seen}", *options)
         csr = self.kmip / f"{name}.csr"
         csr.write_text(self.custos("provider", "csr", name))
         self.run(HERE / "make_client_cert.sh", self.kmip, name, csr)
