@@ -61,8 +61,8 @@ failure refusal_of(json::object& answer) {
   return out;
 }
 
-int complain(const failure& f) {
-  runtime::complain(f.why);
+int complain_of(const failure& f) {
+  complain(f.why);
   return f.code;
 }
 
@@ -102,7 +102,7 @@ std::optional<int> ask_agent(const agent_address& where, const crypto::secret_by
     if (!failed)
       return std::nullopt;
     if (failed->code != exit_unavailable || steady::now() + pause > until)
-      return complain(*failed);
+      return complain_of(*failed);
     std::this_thread::sleep_for(pause); // a command that waits for a daemon has nothing else to do
   }
 }
@@ -121,7 +121,7 @@ int print_answer(const std::string& socket, const char* op, bool (*good)(json::o
     return complain(parsed.failure());
   // A status has an "error", too: it is the refusals that have a message beside it.
   if (parsed->has("message"))
-    return complain(refusal_of(*parsed));
+    return complain_of(refusal_of(*parsed));
   std::cout << as_text(line->reveal_secret());
   return good(*parsed) ? exit_ok : exit_failure;
 }

@@ -104,7 +104,8 @@ class Secrets(unittest.TestCase):
             s.start_kmip()
             s.start_cluster(("n1",))
             s.trust_and_image(HOST)
-            cls.primary_key_id = s.create_provider(PROVIDER)
+            # With a primary key that comes to the node, and not only what it opens.
+            cls.primary_key_id = s.create_provider(PROVIDER, "--mode", "local")
             s.start_host(HOST)
             s.connect_hosts()
             s.wait_state(HOST, "attested")
