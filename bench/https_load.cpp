@@ -16,6 +16,7 @@
 #include <atomic>
 #include <chrono>
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -153,7 +154,7 @@ int load(const arguments& a) {
 
 } // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   arguments a;
   CLI::App app("Answers a second of an HTTPS server over kept connections, as JSON");
   app.add_option("--port", a.port)->required();
@@ -167,10 +168,8 @@ int main(int argc, char** argv) {
   app.add_option("--connections", a.connections)->check(CLI::Range(1U, 512U));
   app.add_option("--seconds", a.seconds)->check(CLI::Range(0.1, 600.0));
   CLI11_PARSE(app, argc, argv);
-  try {
-    return load(a);
-  } catch (const std::exception& e) {
-    std::cerr << "https_load: " << e.what() << '\n';
-    return 1;
-  }
+  return load(a);
+} catch (const std::exception& e) {
+  std::fputs(e.what(), stderr);
+  return 1;
 }

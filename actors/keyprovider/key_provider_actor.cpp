@@ -54,6 +54,7 @@ key_provider_self::behavior_type key_provider_actor::make_behavior() {
         present_config();
         for (auto& [provider, session] : sessions_)
           session->look_around();
+        recipients_.sweep(given_.now());
         delayed_send(this, sweep_interval, tick{});
       },
       [](const posted_work& work) { (*work.run)(); },

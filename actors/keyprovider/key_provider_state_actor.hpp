@@ -7,6 +7,7 @@
 #include "actors/keyprovider/key_provider_actor.hpp"
 #include "actors/keyprovider/key_wrapping_actor.hpp"
 #include "actors/keyprovider/provider_session_actor.hpp"
+#include "actors/keyprovider/recipients.hpp"
 
 #include <map>
 #include <memory>
@@ -81,6 +82,7 @@ private:
   caf::result<key_encrypted> on_encrypt(const encrypt_key& call);
   result<crypto::secret_ptr> open_own_key(const encrypt_key& call) const;
   void seal(const job_ptr& j, crypto::secret_ptr key, bool to_host);
+  result<std::string> jwe_for(const key_job& j, const crypto::secret_bytes& key);
   caf::result<std::vector<provider_status>> on_list(const list_providers& call);
 
   // Many at once.
@@ -104,6 +106,7 @@ private:
   config_reader config_;
   config_ptr applied_; ///< the snapshot that sessions_ agree with
   gate gate_;
+  recipients recipients_;
   std::uint64_t token_keys_seen_ = 0;
   std::map<std::string, session_ptr> sessions_;
   std::unordered_set<job_ptr> in_flight_;

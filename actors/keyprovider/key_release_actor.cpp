@@ -34,10 +34,6 @@ answer_to(caf::typed_response_promise<key_released> promise) {
   };
 }
 
-result<std::string> jwe_for(const grant& who, const crypto::secret_bytes& key) {
-  return jose::encrypt_ecdh_es_a256kw(who.transport_key, who.transport_key_id, key.reveal_secret());
-}
-
 } // namespace
 
 // ---- answers
@@ -51,6 +47,11 @@ void key_provider_actor::put_on_record(audit_record record,
           audit_append{std::move(record)})
       .then([shared](const audit_appended&) { (*shared)(true); },
             [shared](const caf::error&) { (*shared)(false); });
+}
+
+result<std::string> key_provider_actor::jwe_for(const key_job& j, const crypto::secret_bytes& key) {
+  return recipients_.encrypt(j.who.transport_key, j.who.transport_key_id, key.reveal_secret(),
+                             given_.now());
 }
 
 void key_provider_actor::refuse(const job_ptr& j, error told, std::string why) {
@@ -145,7 +146,7 @@ void key_provider_actor::seal(const job_ptr& j, crypto::secret_ptr key, bool to_
                  return refuse(j, std::move(sealed).failure());
                j->detail = key_detail(sealed->identity, sealed->ciphertext) +
                            " bytes=" + std::to_string(key->size());
-               auto jwe = to_host ? jwe_for(j->who, *key) : result<std::string>(std::string());
+               auto jwe = to_host ? jwe_for(*j, *key) : result<std::string>(std::string());
                if (!jwe)
                  return refuse(j, std::move(jwe).failure());
                release(j, std::move(sealed->ciphertext), *std::move(jwe));
@@ -181,7 +182,7 @@ caf::result<key_released> key_provider_actor::on_decrypt(const decrypt_key& call
                if (!key)
                  return refuse(j, std::move(key).failure(), std::move(why));
                count_use(j->provider, what->parsed.identity.primary_key_id, counted_use::decrypt);
-               auto jwe = jwe_for(j->who, *key);
+               auto jwe = jwe_for(*j, *key);
                if (!jwe)
                  return refuse(j, std::move(jwe).failure());
                release(j, ciphertext, *std::move(jwe));

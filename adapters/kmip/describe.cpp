@@ -243,8 +243,8 @@ void put_value(bj::object& out, const ttlv_item& item, const place& p) {
   case item_type::enumeration: {
     const auto n = item.as_enumeration().value();
     out["value"] = n;
-    if (auto name = name_of_enumeration(p, n); !name.empty())
-      out["name"] = std::move(name);
+    if (const auto name = name_of_enumeration(p, n); !name.empty())
+      out["name"] = name;
     return;
   }
   case item_type::boolean:
