@@ -25,7 +25,7 @@ const std::vector<request>& requests() {
       register_symmetric_key{"n", secret(32)},
       re_key{"k1"},
       activate{"k1"},
-      revoke{"k1", revocation_reason::unspecified, {}},
+      kmip::revoke{"k1", revocation_reason::unspecified, {}},
       destroy{"k1"},
       encrypt_data{"k1", secret(32), {}},
       decrypt_data{"k1", {true, bytes(12), bytes(64), bytes(16)}, {}},
