@@ -172,4 +172,6 @@ int main(int argc, char** argv) try {
 } catch (const std::exception& e) {
   std::fputs(e.what(), stderr);
   return 1;
+} catch (...) {
+  return 1;
 }

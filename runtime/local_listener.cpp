@@ -143,8 +143,6 @@ local_listener::listen(http::io_pool& pool, local_listener_options options, acce
   return std::unique_ptr<local_listener>(new local_listener(std::move(made)));
 }
 
-// A lock that fails here ends the process, as it should.
-// NOLINTNEXTLINE(bugprone-exception-escape)
 local_listener::~local_listener() {
   close();
 }

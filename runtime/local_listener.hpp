@@ -48,6 +48,8 @@ public:
   /// errc::io_failure.
   static result<std::unique_ptr<local_listener>>
   listen(http::io_pool& pool, local_listener_options options, acceptance accepted);
+  // A lock that fails here ends the process, as it should.
+  // NOLINTNEXTLINE(bugprone-exception-escape)
   ~local_listener();
   local_listener(const local_listener&) = delete;
   local_listener& operator=(const local_listener&) = delete;

@@ -82,8 +82,8 @@ keyprovider::rotation_api start_rotation(caf::actor_system& system, const store_
   given.config = std::move(parts.config);
   given.now = parts.now;
   given.leads = std::move(parts.leads);
-  given.keys = std::move(parts.keys);
-  given.config_store = std::move(parts.config_store);
+  given.keys = parts.keys;
+  given.config_store = parts.config_store;
   given.audit = std::move(parts.audit);
   given.make_native_key = [seal = seals_of(store), now = parts.now](const std::string& provider) {
     return keyprovider::make_native_key(provider, seal, now());

@@ -192,6 +192,8 @@ int start(int argc, char** argv) {
 } // namespace
 } // namespace custos::kmip_test_server
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   return custos::kmip_test_server::start(argc, argv);
+} catch (...) {
+  return 1;
 }
