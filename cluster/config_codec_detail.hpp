@@ -55,7 +55,7 @@ inline constexpr std::int64_t grace_s_most = 7 * 24 * 3600;
 inline constexpr std::int64_t rotation_interval_days_most = 3650;
 inline constexpr std::size_t native_key_id_chars = 32;
 inline constexpr std::size_t native_key_bytes = 32; // AES-256
-inline constexpr std::int64_t pcrs_in_tpm = 24; // PC Client Platform TPM Profile 1.05, 4.6
+inline constexpr std::int64_t pcrs_in_tpm = 24;     // PC Client Platform TPM Profile 1.05, 4.6
 
 /// Whether a text is an object's name, or (wider at its start) a host's.
 bool is_object_name(std::string_view text);

@@ -109,9 +109,9 @@ void host_process::impl::report(const rewrap_status& s) {
     log_warning("host.rewrap", {{"detail", s.error}});
   else
     log_info("host.rewrap", {{"files", std::to_string(s.files)},
-                              {"pending", std::to_string(s.pending)},
-                              {"rewrapped", std::to_string(s.rewrapped)},
-                              {"failed", std::to_string(s.failed)}});
+                             {"pending", std::to_string(s.pending)},
+                             {"rewrapped", std::to_string(s.rewrapped)},
+                             {"failed", std::to_string(s.failed)}});
 }
 
 /// For local consumers to show to others: the gate takes no such token, whoever may read it.

@@ -267,7 +267,8 @@ TEST_F(client_certificate_test, is_promoted_by_force_whatever_nodes_say) {
   send("POST", vault + "/client-certificate");
   at("n3").away = true;
   expect_error(send("POST", own_path + "/promote"), 503, "SERVICE_UNAVAILABLE", "");
-  expect_error(send("POST", own_path + "/promote", R"({"force":1})"), 400, "INVALID_ARGUMENT", "/force");
+  expect_error(send("POST", own_path + "/promote", R"({"force":1})"), 400, "INVALID_ARGUMENT",
+               "/force");
   EXPECT_LT(send("POST", own_path + "/promote", R"({"force":true})").status, 300U);
   EXPECT_EQ(text("client_certificate"), "NEW");
 }

@@ -116,7 +116,8 @@ TEST(KmipMessageFile, OffsetsGoOnInTheNextMessage) {
   const auto wrong = row("enum-len-3");
   file.insert(file.end(), wrong.begin(), wrong.end());
   EXPECT_TRUE(begins(complaint(file), "offset 132: "));
-  const auto text = std::string("# one\n").append(small).append("\n42000d02000000040000000100000001\n");
+  const auto text =
+      std::string("# one\n").append(small).append("\n42000d02000000040000000100000001\n");
   EXPECT_TRUE(begins(complaint(text), "line 3, offset 15: "));
 }
 
