@@ -13,7 +13,9 @@ namespace {
 /// Gives the object its name and wraps it.
 template <class T>
 result<config_object> named(result<T> read, std::string_view name) {
-  CUSTOS_TRY(T object, std::move(read));
+  if (!read)
+    return read.failure();
+  T& object = *read;
   if constexpr (requires { object.name; })
     object.name = std::string(name);
   else if constexpr (requires { object.host; })

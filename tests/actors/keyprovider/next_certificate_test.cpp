@@ -49,7 +49,7 @@ protected:
     given.spawn_group = [this](const key_provider& q) -> result<kmip_api> {
       if (!spawns)
         return make_error(errc::unavailable, "the private key cannot be opened");
-      EXPECT_EQ(q.client_private_key.sealed, bytes{q.client_certificate == "OLD" ? 1 : 2});
+      EXPECT_EQ(q.client_private_key.sealed, bytes(1, q.client_certificate == "OLD" ? 1 : 2));
       return kmip_api(system.spawn<test::kmip_double>(servers.at(q.client_certificate)));
     };
     service = own(spawn_key_provider(system, std::move(given)));
