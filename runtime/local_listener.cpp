@@ -143,6 +143,7 @@ local_listener::listen(http::io_pool& pool, local_listener_options options, acce
   return std::unique_ptr<local_listener>(new local_listener(std::move(made)));
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape): as said in the header
 local_listener::~local_listener() {
   close();
 }
