@@ -27,7 +27,7 @@ STRANGER = 54322
 
 
 def primary_key_of(file):
-    """The id of the primary key that a ciphertext is under (docs/ciphertext.md)."""
+    """The id of the primary key that a ciphertext is under (docs/ciphertext-format.md)."""
     data = file.read_bytes()
     if data[:4] != b"CKEK":
         raise AssertionError(f"{file} is no ciphertext")
